@@ -1,0 +1,1 @@
+"""Thin Dagster assets, checks, partitions, sensors and schedules: they wire, they do not compute."""

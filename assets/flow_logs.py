@@ -1,0 +1,134 @@
+"""Flow logs: from the objects of the bucket to rows, each object once."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+import polars as pl
+
+from assets.partitions import Partitions, days_of, flow_key, hours_by_export
+from assets.tables import table_assets, table_spec
+from kentik_dagster.aws.flow_logs import LogBucket
+from kentik_dagster.configuration import Configuration
+from kentik_dagster.errors import KentikDagsterError
+from kentik_dagster.work.ingest import Ingested, ingest_hour
+from resources.aws import Aws
+from resources.clock import Clock
+from resources.lake import Lake
+
+OBJECTS_READABLE = "every_object_readable"
+LINES_READABLE = "every_line_readable"
+_TABLES = ("flow_logs", "flow_log_objects", "rejected_records")
+_CHECKS = (
+    dg.AssetCheckSpec(
+        OBJECTS_READABLE,
+        asset="flow_log_objects",
+        description="Every log object could be read; one that could not stays in the bucket, and is tried again.",
+    ),
+    dg.AssetCheckSpec(
+        LINES_READABLE,
+        asset="rejected_records",
+        description="Every line could be read; those that could not are in rejected_records.",
+    ),
+)
+
+
+def bucket_assets(configuration: Configuration, partitions: Partitions) -> list[dg.AssetSpec]:
+    """The log buckets: what AWS writes into, and the roots of lineage."""
+    return [
+        dg.AssetSpec(
+            bucket_key(bucket),
+            description=f"S3 bucket into which AWS writes flow logs, read by {_readers(configuration, bucket)}.",
+            group_name="sources",
+            kinds={"s3"},
+            partitions_def=partitions.flows,
+            metadata={"dagster/uri": f"s3://{bucket}"},
+        )
+        for bucket in sorted({export.log_bucket for export in configuration.flow_log_exports})
+    ]
+
+
+def bucket_key(bucket: str) -> dg.AssetKey:
+    """The asset key of a log bucket."""
+    return dg.AssetKey(["s3", bucket])
+
+
+def _readers(configuration: Configuration, bucket: str) -> str:
+    names = [export.name for export in configuration.flow_log_exports if export.log_bucket == bucket]
+    return ", ".join(names)
+
+
+def flow_log_assets(configuration: Configuration, partitions: Partitions) -> list[dg.AssetsDefinition]:
+    """`flow_log_batches`, which keeps `flow_logs`, `flow_log_objects` and `rejected_records`."""
+    names = sorted({export.log_bucket for export in configuration.flow_log_exports})
+    buckets = [bucket_key(name) for name in names]
+    specs = [table_spec(name, deps=buckets, group="flow_logs", partitions_def=partitions.flows) for name in _TABLES]
+
+    @table_assets("flow_log_batches", specs, _CHECKS)
+    def flow_log_batches(
+        context: dg.AssetExecutionContext, aws: Aws, lake: Lake, clock: Clock
+    ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+        """Every log object of these hours that the lake does not hold yet, read and committed."""
+        ingested: list[Ingested] = []
+        failures: list[str] = []
+        for export, hours in hours_by_export(context.partition_keys).items():
+            try:
+                bucket = LogBucket(aws.access(configuration.export(export)))
+                listed = bucket.objects(days_of(hours))
+            except KentikDagsterError as error:
+                failures.append(str(error))
+                continue
+            for hour in hours:
+                objects = listed.filter(pl.col("hour") == hour)
+                done = ingest_hour(
+                    bucket, lake.tables, hour, objects,
+                    run_id=context.run_id, clock=clock.now, progress=context.log.info,
+                )  # fmt: skip
+                ingested.append(done)
+                for table, numbers in _metadata(done).items():
+                    context.add_asset_metadata(numbers, asset_key=table, partition_key=flow_key(export, hour))
+        if failures:
+            raise dg.Failure("\n".join(failures), allow_retries=False)
+        for table in _TABLES:
+            yield dg.MaterializeResult(table)
+        yield from _checks(ingested)
+
+    return [flow_log_batches]
+
+
+def _metadata(done: Ingested) -> dict[str, dict[str, int | float]]:
+    lag = {"p50": done.lag(0.5), "p95": done.lag(0.95)}
+    return {
+        "flow_logs": {"rows_in_run": done.rows}
+        | {f"lag_seconds_{name}": value.total_seconds() for name, value in lag.items() if value is not None},
+        "flow_log_objects": {
+            "objects_listed": done.listed,
+            "objects_in_run": done.objects.height,
+            "bytes_in_run": done.size_bytes,
+            "unreadable_in_run": done.count("unreadable"),
+        },
+        "rejected_records": {"rejected_lines_in_run": done.rejected_lines},
+    }
+
+
+def _checks(ingested: list[Ingested]) -> Iterator[dg.AssetCheckResult]:
+    objects = pl.concat([done.objects for done in ingested])
+    unreadable = objects.filter(pl.col("outcome") == "unreadable")
+    yield dg.AssetCheckResult(
+        asset_key="flow_log_objects",
+        check_name=OBJECTS_READABLE,
+        passed=unreadable.is_empty(),
+        severity=dg.AssetCheckSeverity.WARN,
+        description=None
+        if unreadable.is_empty()
+        else f"{unreadable.height} of {objects.height} objects. "
+        f"The first, {unreadable['key'][0]}: {unreadable['error'][0]}",
+        metadata={"unreadable_objects": unreadable.height},
+    )
+    rejected = int(objects["rejected_lines"].sum())
+    yield dg.AssetCheckResult(
+        asset_key="rejected_records",
+        check_name=LINES_READABLE,
+        passed=rejected == 0,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"rejected_lines": rejected, "rows": int(objects["rows"].sum())},
+    )

@@ -1,0 +1,44 @@
+"""How the assets are partitioned: accounts, hours, and exports by hours."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime
+
+import dagster as dg
+
+from kentik_dagster.configuration import Configuration
+from kentik_dagster.core.flow_log_keys import HOUR_FORMAT, hour_of, hour_start
+
+ACCOUNTS = dg.DynamicPartitionsDefinition(name="account")
+_NO_EXPORTS_START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Partitions:
+    """The partitions of one configuration; assets, jobs and sensors share them."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        start = min((export.start for export in configuration.exports), default=_NO_EXPORTS_START)
+        # end_offset=1: the hour that is still filling is a partition too, else nothing could ask for it.
+        self.hours = dg.HourlyPartitionsDefinition(
+            start_date=hour_of(start), fmt=HOUR_FORMAT, timezone="UTC", end_offset=1
+        )
+        names = [export.name for export in configuration.flow_log_exports]
+        self.flows = dg.MultiPartitionsDefinition({"export": dg.StaticPartitionsDefinition(names), "hour": self.hours})
+
+
+def flow_key(export: str, hour: str) -> dg.MultiPartitionKey:
+    """The partition key of one hour of an export."""
+    return dg.MultiPartitionKey({"export": export, "hour": hour})
+
+
+def hours_by_export(keys: Sequence[str]) -> dict[str, list[str]]:
+    """The hours of each export in a run, which may hold any rectangle of both."""
+    wanted: dict[str, list[str]] = {}
+    for key in keys:
+        export, hour = key.split("|")
+        wanted.setdefault(export, []).append(hour)
+    return wanted
+
+
+def days_of(hours: Iterable[str]) -> set[date]:
+    """The days in which some hours lie."""
+    return {hour_start(hour).date() for hour in hours}

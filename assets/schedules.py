@@ -1,0 +1,49 @@
+"""Jobs, and the schedules of everything that no new log object asks for."""
+
+from datetime import timedelta
+
+import dagster as dg
+
+from assets.partitions import ACCOUNTS
+from assets.sensors import RANGE_END_TAG, RANGE_START_TAG, REASON_TAG
+from kentik_dagster.core.flow_log_keys import hour_of
+
+ACCOUNTS_JOB = dg.define_asset_job("accounts", selection=["org_accounts"])
+# The address book is made from what the snapshots changed, so it is part of the same run.
+METADATA_JOB = dg.define_asset_job("metadata", selection=["metadata_changes", "metadata_calls", "address_book"])
+FLOW_LOGS_JOB = dg.define_asset_job(
+    "flow_logs",
+    selection=["flow_logs", "flow_log_objects", "rejected_records", "enriched_flows", "deletion_sweep"],
+)
+METRICS_JOB = dg.define_asset_job("metrics", selection=["metric_series"])
+_SCHEDULED = {REASON_TAG: "schedule"}
+_ON = dg.DefaultScheduleStatus.RUNNING
+
+
+@dg.schedule(job=ACCOUNTS_JOB, cron_schedule="0 * * * *", default_status=_ON, execution_timezone="UTC")
+def accounts_every_hour() -> dg.RunRequest:
+    """Lists the accounts of every export."""
+    return dg.RunRequest(tags=_SCHEDULED)
+
+
+@dg.schedule(job=METADATA_JOB, cron_schedule="*/15 * * * *", default_status=_ON, execution_timezone="UTC")
+def metadata_every_quarter_hour(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    """Takes a snapshot of every account, all in one run."""
+    accounts = context.instance.get_dynamic_partitions(str(ACCOUNTS.name))
+    if not accounts:
+        return dg.SkipReason("no accounts are known yet: the schedule accounts_every_hour lists them")
+    if len(accounts) == 1:
+        return dg.RunRequest(partition_key=accounts[0], tags=_SCHEDULED)
+    return dg.RunRequest(tags=_SCHEDULED | {RANGE_START_TAG: accounts[0], RANGE_END_TAG: accounts[-1]})
+
+
+@dg.schedule(job=METRICS_JOB, cron_schedule="*/5 * * * *", default_status=_ON, execution_timezone="UTC")
+def metrics_every_five_minutes(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    """Collects the hour and the one before it, so that datapoints that come late are taken."""
+    now = context.scheduled_execution_time
+    ends = {RANGE_START_TAG: hour_of(now - timedelta(hours=1)), RANGE_END_TAG: hour_of(now)}
+    return dg.RunRequest(tags=_SCHEDULED | ends)
+
+
+SCHEDULES = [accounts_every_hour, metadata_every_quarter_hour, metrics_every_five_minutes]
+JOBS = [ACCOUNTS_JOB, METADATA_JOB, FLOW_LOGS_JOB, METRICS_JOB]

@@ -1,0 +1,1 @@
+"""AWS network visibility as a Dagster code location. Imports nothing."""

@@ -1,0 +1,1 @@
+"""Asking AWS: the only room with boto3. Returns frames, and what could not be seen."""

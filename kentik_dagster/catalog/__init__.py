@@ -1,0 +1,1 @@
+"""What exists, as data: AWS operations, flow fields, metrics, tables. No logic."""

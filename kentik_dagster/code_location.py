@@ -1,0 +1,60 @@
+"""Where everything meets: the assets, jobs, sensors and resources of one configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import dagster as dg
+
+from assets.accounts import account_assets
+from assets.deletion import deletion_assets
+from assets.enrichment import enrichment_assets
+from assets.flow_logs import bucket_assets, flow_log_assets
+from assets.metrics import metric_assets
+from assets.network import network_assets
+from assets.partitions import Partitions
+from assets.schedules import FLOW_LOGS_JOB, JOBS, SCHEDULES
+from assets.sensors import listing_sensors
+from kentik_dagster.configuration import Configuration
+from resources.aws import Aws
+from resources.clock import Clock
+from resources.lake import Lake
+
+
+def build_definitions(
+    configuration: Configuration,
+    *,
+    endpoint_url: str | None = None,
+    stopped_at: str | None = None,
+    loggers: Mapping[str, dg.LoggerDefinition] | None = None,
+) -> dg.Definitions:
+    """The code location of one configuration. Nothing here calls AWS or opens the lake.
+
+    Args:
+        endpoint_url: of an AWS emulator; None: AWS itself.
+        stopped_at: an ISO instant to take for the present moment; None: the real one.
+        loggers: of a process that shows the progress of runs itself.
+    """
+    partitions = Partitions(configuration)
+    return dg.Definitions(
+        assets=[
+            *bucket_assets(configuration, partitions),
+            *account_assets(configuration),
+            *network_assets(configuration),
+            *flow_log_assets(configuration, partitions),
+            *enrichment_assets(partitions),
+            *deletion_assets(configuration, partitions),
+            *metric_assets(configuration, partitions),
+        ],
+        jobs=JOBS,
+        schedules=SCHEDULES,
+        sensors=listing_sensors(configuration, partitions, FLOW_LOGS_JOB.name),
+        resources={
+            "aws": Aws(endpoint_url=endpoint_url),
+            "lake": Lake(root=configuration.lake, endpoint_url=endpoint_url),
+            "clock": Clock(stopped_at=stopped_at),
+        },
+        # A process for each step would cost two seconds of imports, and our steps share nothing to gain.
+        executor=dg.in_process_executor,
+        loggers=loggers,
+    )

@@ -1,0 +1,234 @@
+"""kentik.yaml: what it may say, and a clear answer where it says something else."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from kentik_dagster.errors import ConfigurationError
+
+ROLE_ARN = re.compile(r"arn:(?P<partition>aws|aws-cn|aws-us-gov):iam::(?P<account>\d{12}):role/(?P<name>[\w+=,.@/-]+)")
+
+
+def _matching(pattern: str, what: str) -> AfterValidator:
+    def check(value: str) -> str:
+        if re.fullmatch(pattern, value) is None:
+            raise ValueError(f"{value!r} is not {what}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _quoted_account(value: Any) -> Any:
+    if isinstance(value, int):
+        raise ValueError(
+            f"account ids are text of 12 digits, and YAML reads {value} as a number, which loses "
+            "leading zeros: put quotes around it"
+        )
+    return value
+
+
+def _hour(value: Any) -> Any:
+    """A date is its first hour; what has no zone is UTC."""
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError as error:
+            raise ValueError(f"{value!r} is not a date: write it as 2026-11-01 or 2026-11-01T06:00") from error
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime.combine(value, time())
+    if isinstance(value, datetime):
+        value = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        return value.replace(minute=0, second=0, microsecond=0)
+    return value
+
+
+AccountId = Annotated[str, BeforeValidator(_quoted_account), _matching(r"\d{12}", "an account id of 12 digits")]
+Region = Annotated[str, _matching(r"[a-z]{2}(-[a-z]+)+-\d", "a region such as eu-west-1")]
+ExportName = Annotated[
+    str, _matching(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}", "an export name: letters, digits, '-', '_' and '.', 63 at most")
+]
+BucketName = Annotated[
+    str,
+    _matching(
+        r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",
+        "the name of a bucket: 3 to 63 lower case letters, digits, '-' and '.', no 's3://' and no "
+        "ARN; a folder goes into bucket_prefix",
+    ),
+]
+RoleArn = Annotated[
+    str, _matching(ROLE_ARN.pattern, "the ARN of a role such as arn:aws:iam::111111111111:role/KentikPrimary")
+]
+RoleSuffix = Annotated[str, _matching(r"[\w+=,.@/-]{1,64}", "a role name such as KentikSecondary")]
+# 2 to 1,224 characters: the STS API reference, AssumeRole, ExternalId.
+ExternalId = Annotated[
+    str, _matching(r"[\w+=,.@:/-]{2,1224}", "an external id: 2 to 1224 letters, digits and +=,.@:/-")
+]
+
+
+class Strict(BaseModel):
+    """Unknown keys are mistakes, and nothing changes after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Export(Strict):
+    """One cloud export: whom to ask, where its logs lie, and what to collect."""
+
+    name: ExportName
+    description: str = ""
+    iam_role_arn: RoleArn | None = None
+    external_id: ExternalId | None = None
+    region: Region
+    organization_role: bool = False
+    secondary_accounts: tuple[AccountId, ...] = ()
+    blocked_accounts: tuple[AccountId, ...] = ()
+    regions_used: tuple[Region, ...] = ()
+    role_suffix: RoleSuffix | None = None
+    bucket: BucketName | None = None
+    bucket_prefix: str = ""
+    collect_flow_logs: bool = True
+    collect_firewall_logs: bool = False
+    collect_metrics: bool = True
+    delete_after_read: bool = False
+    notification_queue: str | None = None
+    sampling: Literal["unsampled"] = "unsampled"
+    start: Annotated[datetime, BeforeValidator(_hour)]
+    look_back_days: Annotated[int, Field(ge=1, le=90)] = 2
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.external_id is not None and self.iam_role_arn is None:
+            raise ValueError(
+                "external_id goes with iam_role_arn: name the role that asks for it, or remove external_id"
+            )
+        if (self.organization_role or self.secondary_accounts) and self.role_suffix is None:
+            raise ValueError(
+                "role_suffix is missing: name the role to assume in the other accounts, such as KentikSecondary"
+            )
+        if self.collect_flow_logs and self.bucket is None:
+            raise ValueError("bucket is missing: name the bucket with the flow logs, or set collect_flow_logs: false")
+        return self
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """The regions to collect: those named, else the export's own."""
+        return self.regions_used or (self.region,)
+
+    @property
+    def log_bucket(self) -> str:
+        """The bucket with the logs, of an export that collects them."""
+        if self.bucket is None:
+            raise ConfigurationError("kentik.yaml", [f"export '{self.name}' names no bucket"])
+        return self.bucket
+
+
+class Configuration(Strict):
+    """The whole file. `lake` is absolute once loaded: a local folder, or s3://bucket/prefix."""
+
+    lake: str = "./lake"
+    exports: tuple[Export, ...] = ()
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Self:
+        names = [export.name for export in self.exports]
+        doubled = sorted({name for name in names if names.count(name) > 1})
+        if doubled:
+            raise ValueError(f"two exports are called {doubled[0]!r}: give each a name of its own")
+        places = [
+            (export.bucket, export.bucket_prefix.strip("/")) for export in self.exports if export.collect_flow_logs
+        ]
+        shared = sorted({bucket or "" for bucket, prefix in places if places.count((bucket, prefix)) > 1})
+        if shared:
+            raise ValueError(
+                f"two exports read the same prefix of bucket {shared[0]!r}, and would count its logs twice: "
+                "give one of them another bucket_prefix, or collect_flow_logs: false"
+            )
+        return self
+
+    def export(self, name: str) -> Export:
+        """The export of that name; KeyError if there is none."""
+        return {export.name: export for export in self.exports}[name]
+
+    @property
+    def flow_log_exports(self) -> tuple[Export, ...]:
+        """The exports that collect flow logs."""
+        return tuple(export for export in self.exports if export.collect_flow_logs)
+
+
+def load_configuration(path: Path) -> Configuration:
+    """Read and check a configuration file.
+
+    Raises:
+        ConfigurationError: it is missing, is no YAML, or says something that it may not; each mistake
+            names the key and what to write.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise ConfigurationError(
+            str(path),
+            ["there is no such file. Copy kentik.example.yaml there, or name another file in KENTIK_DAGSTER_CONFIG."],
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(str(path), [f"the file cannot be read: {error}"]) from error
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigurationError(str(path), [f"the file is not YAML: {' '.join(str(error).split())}"]) from error
+    if not isinstance(document, dict):
+        raise ConfigurationError(str(path), ["the file holds no keys: it needs `exports:`; see kentik.example.yaml"])
+    try:
+        configuration = Configuration.model_validate(document)
+    except ValidationError as error:
+        raise ConfigurationError(str(path), list(_problems(error, document))) from error
+    if "://" in configuration.lake:
+        if not configuration.lake.startswith("s3://"):
+            raise ConfigurationError(
+                str(path), [f"lake: {configuration.lake!r} is neither a folder nor s3://bucket/prefix"]
+            )
+        return configuration
+    lake = (path.parent / Path(configuration.lake).expanduser()).resolve()
+    return configuration.model_copy(update={"lake": str(lake)})
+
+
+def _problems(error: ValidationError, document: dict[str, Any]) -> Iterator[str]:
+    for problem in error.errors(include_url=False, include_input=False):
+        where = _where(problem["loc"], document)
+        key = str(problem["loc"][-1]) if problem["loc"] else ""
+        match problem["type"]:
+            case "extra_forbidden":
+                known = (Export if "exports" in problem["loc"] else Configuration).model_fields
+                near = difflib.get_close_matches(key, known, n=1)
+                yield f"{where}: there is no such key. " + (
+                    f"Did you mean '{near[0]}'?" if near else f"The keys are {', '.join(known)}."
+                )
+            case "missing":
+                yield f"{where}: this key is missing; see kentik.example.yaml for a value"
+            case "value_error":
+                text = problem["msg"].removeprefix("Value error, ")
+                yield f"{where}: {text}" if where else text
+            case _:
+                yield f"{where}: {problem['msg'][0].lower()}{problem['msg'][1:]}"
+
+
+def _where(location: Sequence[int | str], document: dict[str, Any]) -> str:
+    """The place as a person finds it: an export by its name where it has one."""
+    parts: list[str] = []
+    for index, step in enumerate(location):
+        if isinstance(step, int) and index > 0 and location[index - 1] == "exports":
+            export = document["exports"][step]
+            name = export.get("name") if isinstance(export, dict) else None
+            parts[-1] = f"exports[{name if isinstance(name, str) else step}]"
+        elif isinstance(step, int):
+            parts[-1] += f"[{step}]"
+        else:
+            parts.append(step)
+    return ".".join(parts)

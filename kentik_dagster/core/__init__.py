@@ -1,0 +1,1 @@
+"""What follows: pure functions over frames. No clock, network, disk or environment."""

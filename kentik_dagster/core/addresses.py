@@ -1,0 +1,78 @@
+"""IP addresses as numbers, so that ranges are compared instead of texts."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable
+from typing import Any
+
+import polars as pl
+
+from kentik_dagster.catalog.addresses import NOT_INTERNET
+
+# IPv4 addresses stand among the IPv6 ones as ::ffff:a.b.c.d (RFC 4291 §2.5.5.2), so that one number serves both.
+_MAPPED = 0xFFFF << 32
+_OCTETS = r"^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$"
+
+
+def address_numbers(addresses: pl.Series) -> pl.DataFrame:
+    """The distinct addresses of a column as numbers.
+
+    Returns:
+        One row per distinct text, in no order: `address`, `number` (uint128; null: the text is no IP address),
+        `is_internet` (false for private, link-local, multicast and other ranges that are nobody's; null with
+        the number).
+    """
+    distinct = addresses.drop_nulls().unique().alias("address")
+    octets = pl.col("address").str.extract_groups(_OCTETS).struct
+    parts = [octets.field(str(position)).cast(pl.UInt32, strict=False) for position in (1, 2, 3, 4)]
+    value = sum(
+        (part.cast(pl.UInt128) * 256 ** (3 - place) for place, part in enumerate(parts)), pl.lit(_MAPPED, pl.UInt128)
+    )
+    frame = pl.DataFrame(distinct).with_columns(
+        number=pl.when(pl.all_horizontal(part <= 255 for part in parts)).then(value)
+    )
+    frame = frame.with_columns(
+        number=pl.when(pl.col("number").is_null() & pl.col("address").str.contains(":", literal=True))
+        .then(pl.col("address").map_elements(_number(ipaddress.ip_address), return_dtype=pl.UInt128))
+        .otherwise("number")
+    )
+    nowhere = ranges(pl.Series(NOT_INTERNET))
+    inside = [
+        pl.col("number").is_between(pl.lit(first, pl.UInt128), pl.lit(last, pl.UInt128))
+        for first, last in nowhere.select("first", "last").iter_rows()
+    ]
+    return frame.with_columns(is_internet=~pl.any_horizontal(inside))
+
+
+def ranges(cidr_blocks: pl.Series) -> pl.DataFrame:
+    """CIDR blocks as their first and last number.
+
+    Returns:
+        One row per distinct text that is a CIDR block: `cidr_block`, `first`, `last` (uint128).
+    """
+    distinct = pl.DataFrame(cidr_blocks.drop_nulls().unique().alias("cidr_block"))
+    block = pl.col("cidr_block")
+    return distinct.with_columns(
+        first=block.map_elements(_number(_first), return_dtype=pl.UInt128),
+        last=block.map_elements(_number(_last), return_dtype=pl.UInt128),
+    ).filter(pl.col("first").is_not_null())
+
+
+def _number(parse: Callable[[str], Any]) -> Callable[[str], int | None]:
+    def number(text: str) -> int | None:
+        try:
+            address = parse(text)
+        except ValueError:
+            return None
+        return int(address) + (_MAPPED if address.version == 4 else 0)
+
+    return number
+
+
+def _first(cidr_block: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    return ipaddress.ip_network(cidr_block, strict=False)[0]
+
+
+def _last(cidr_block: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    return ipaddress.ip_network(cidr_block, strict=False)[-1]

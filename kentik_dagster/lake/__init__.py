@@ -1,0 +1,1 @@
+"""Keeping tables: the only room with deltalake. Does not know aws."""

@@ -1,0 +1,126 @@
+"""The one way in which anything is committed to the lake: under a lock, through the handle that was read.
+
+`converge` opens the table, asks a plan what is left to do *as seen by that handle*, and commits that through
+the same handle with the application transaction of the lock. delta-rs refuses the commit if any commit since
+the handle's version carried the same lock, so what the plan saw is still so when its change takes effect.
+Then the loop goes round: a plan that finds nothing left to do ends it.
+
+Failure analysis (reference: delta.md §2.6, where 495 kills with 8 writers lost and doubled nothing):
+
+- killed before the commit: staged files lie there, no commit names them, nothing is visible; a rerun starts anew;
+- killed after the commit: a rerun's plan finds nothing left to do;
+- two writers with the same work: both plan at version v, one commits, the other is refused, reopens, and its
+  plan finds nothing left to do;
+- a lost reply (timeout, 500, dropped connection): an exception never proves that nothing was committed, so it
+  decides nothing; the next round's handle shows what is true;
+- a commit to another partition that removed files: delta-rs refuses ours; the next round commits the same
+  staged files, nothing is uploaded twice.
+
+A writer that goes around this module voids all of it: `write_deltalake` with a URI reloads the table, so that
+the lock sees nothing (doubled rows in every measured round), and `optimize.compact` of deltalake 1.6.6 takes
+no lock and doubles rows when two of them overlap.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+from deltalake import CommitProperties, PostCommitHookProperties, Transaction
+from deltalake.exceptions import DeltaError
+from deltalake.transaction import AddAction, RemoveAction
+
+from kentik_dagster.errors import CommitContentionError
+from kentik_dagster.lake.durability import sync_log
+from kentik_dagster.lake.files import StagedFile
+from kentik_dagster.lake.tables import LakeTable, Snapshot
+
+ATTEMPTS = 40
+_LONGEST_PAUSE_SECONDS = 5.0
+# Checkpoints and log clean-up are upkeep, not part of a commit that must be quick and must not fail afterwards.
+_NO_HOOKS = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What one commit does.
+
+    Attributes:
+        add: staged files that become part of the table.
+        remove: rows of `Snapshot.files` whose files cease to be part of it.
+        data_change: False where the same rows only move to other files (compaction).
+    """
+
+    add: Sequence[StagedFile] = ()
+    remove: pl.DataFrame | None = None
+    data_change: bool = True
+
+
+Plan = Callable[[Snapshot], Change | None]
+
+
+def converge(table: LakeTable, lock: str, plan: Plan, *, attempts: int = ATTEMPTS) -> None:
+    """Commit what the plan asks for until it asks for nothing.
+
+    Args:
+        lock: what no two commits may change at once, such as "lock/acme-prod/2026-11-23T03". Every commit that
+            touches the same rows must name the same lock.
+        plan: says what is left to do as seen by a snapshot, or None. Called anew in every round; it must end
+            in None once its change has taken effect, whoever made it.
+
+    Raises:
+        CommitContentionError: other writers, or failures, won every round.
+        LakeError: the table cannot be opened.
+    """
+    last: BaseException | None = None
+    for attempt in range(attempts):
+        if attempt > 0:
+            time.sleep(random.uniform(0, min(_LONGEST_PAUSE_SECONDS, 0.05 * 2**attempt)))
+        snapshot = table.open()
+        change = plan(snapshot)
+        if change is None:
+            sync_log(table.uri, snapshot.version)
+            return
+        try:
+            _commit(snapshot, lock, change)
+        except (DeltaError, OSError) as error:
+            last = error
+            continue
+        sync_log(table.uri, snapshot.version + 1)
+        return
+    raise CommitContentionError(table.uri, lock, attempts, last)
+
+
+def partition_lock(partition: Mapping[str, str]) -> str:
+    """The lock of one partition; the whole table's for an empty mapping."""
+    return "/".join(("lock", *partition.values()))
+
+
+def _commit(snapshot: Snapshot, lock: str, change: Change) -> None:
+    now_ms = time.time_ns() // 1_000_000
+    actions: list[AddAction | RemoveAction] = [
+        staged.add_action(data_change=change.data_change) for staged in change.add
+    ]
+    if change.remove is not None:
+        actions += [
+            RemoveAction(
+                path=row["path"],
+                data_change=change.data_change,
+                deletion_timestamp=now_ms,
+                size=row["size_bytes"],
+                partition_values={name: row[f"partition.{name}"] for name in snapshot.table.partition_by},
+            )
+            for row in change.remove.iter_rows(named=True)
+        ]
+    taken = snapshot.handle.transaction_version(lock) or 0
+    snapshot.handle.create_write_transaction(
+        actions,
+        "append",
+        snapshot.handle.schema(),
+        list(snapshot.table.partition_by),
+        commit_properties=CommitProperties(app_transactions=[Transaction(lock, taken + 1, now_ms)]),
+        post_commithook_properties=_NO_HOOKS,
+    )

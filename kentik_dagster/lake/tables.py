@@ -1,0 +1,153 @@
+"""The lake: one folder, one Delta table for each row of the catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import polars as pl
+import pyarrow as pa
+from deltalake import DeltaTable, Schema
+from deltalake.exceptions import DeltaError, TableNotFoundError
+
+from kentik_dagster.catalog.tables import TABLES, Table
+from kentik_dagster.core.schemas import no_rows
+from kentik_dagster.errors import LakeError, SchemaDifferenceError
+
+# Locks (application transactions) and log entries need no more than this; the longest batch is minutes.
+_CONFIGURATION = {
+    "delta.logRetentionDuration": "interval 30 days",
+    "delta.setTransactionRetentionDuration": "interval 30 days",
+}
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A table as it was when it was opened; a write through it is refused if its lock was taken since."""
+
+    handle: DeltaTable
+    table: Table
+    storage_options: Mapping[str, str]
+
+    @property
+    def version(self) -> int:
+        """The Delta version of the table."""
+        return self.handle.version()
+
+    @cached_property
+    def files(self) -> pl.DataFrame:
+        """One row per file: `path`, `size_bytes`, `num_records`, `partition.<column>`."""
+        frame = pl.from_arrow(pa.table(self.handle.get_add_actions(flatten=True)))
+        assert isinstance(frame, pl.DataFrame)
+        return frame
+
+    def files_of(self, partition: Mapping[str, str]) -> pl.DataFrame:
+        """The rows of `files` that are of one partition; all of them for an empty mapping."""
+        return self.files.filter(*(pl.col(f"partition.{name}") == value for name, value in partition.items()))
+
+    def scan(self, partition: Mapping[str, str] | None = None) -> pl.LazyFrame:
+        """The rows of one partition, or of the whole table."""
+        frame = pl.scan_delta(self.handle, storage_options=dict(self.storage_options) or None)
+        return frame.filter(*(pl.col(name) == value for name, value in (partition or {}).items()))
+
+    def scan_file(self, path: str) -> pl.LazyFrame:
+        """The rows of one of the table's files, partition columns too."""
+        (row,) = self.files.filter(pl.col("path") == path).to_dicts()
+        rows = pl.scan_parquet(
+            f"{self.handle.table_uri.rstrip('/')}/{path}",
+            storage_options=dict(self.storage_options) or None,
+            hive_partitioning=False,
+        )
+        return rows.with_columns(pl.lit(row[f"partition.{name}"]).alias(name) for name in self.table.partition_by)
+
+    def object_counts(self, partition: Mapping[str, str]) -> dict[str, int]:
+        """How many rows of each source object the partition holds: the ledger that exactly-once rests on."""
+        if self.files_of(partition).is_empty():
+            return {}
+        counts = self.scan(partition).group_by("source_object").len().collect()
+        return {str(name): int(rows) for name, rows in counts.iter_rows()}
+
+
+@dataclass(frozen=True)
+class LakeTable:
+    """One table of the lake; made on first use."""
+
+    table: Table
+    uri: str
+    storage_options: Mapping[str, str] = field(default_factory=dict)
+
+    def open(self) -> Snapshot:
+        """The table as it is now.
+
+        Raises:
+            LakeError: the storage does not answer, or refuses.
+            SchemaDifferenceError: another release made the table with other columns.
+        """
+        try:
+            handle = self._handle() or self._created()
+        except (OSError, DeltaError) as error:
+            raise LakeError(self.uri, "open", error) from error
+        self._check(handle)
+        return Snapshot(handle, self.table, self.storage_options)
+
+    def scan(self, partition: Mapping[str, str] | None = None) -> pl.LazyFrame:
+        """The rows of one partition, or of the whole table, as they are now."""
+        return self.open().scan(partition)
+
+    def read(self, partition: Mapping[str, str] | None = None) -> pl.DataFrame:
+        """Like `scan`, but read at once; for tables that are small."""
+        snapshot = self.open()
+        if snapshot.files_of(partition or {}).is_empty():
+            return no_rows(self.table)
+        return snapshot.scan(partition).collect()
+
+    def _handle(self) -> DeltaTable | None:
+        try:
+            return DeltaTable(self.uri, storage_options=dict(self.storage_options))
+        except TableNotFoundError:
+            return None
+
+    def _created(self) -> DeltaTable:
+        try:
+            return DeltaTable.create(
+                self.uri,
+                schema=Schema.from_arrow(self.table.schema),
+                mode="error",
+                partition_by=list(self.table.partition_by),
+                name=self.table.name,
+                description=f"One row is {self.table.row}.",
+                configuration=_CONFIGURATION,
+                storage_options=dict(self.storage_options),
+            )
+        except DeltaError:
+            # Somebody else made it at the same moment; if not, the reason comes again here.
+            return DeltaTable(self.uri, storage_options=dict(self.storage_options))
+
+    def _check(self, handle: DeltaTable) -> None:
+        there = {field.name: str(field.type) for field in handle.schema().fields}
+        wanted = {field.name: str(field.type) for field in Schema.from_arrow(self.table.schema).fields}
+        absent = "no such column"
+        differences = [
+            f"{name}: the table has {there.get(name, absent)}, this release {wanted.get(name, absent)}"
+            for name in sorted(there.keys() | wanted.keys())
+            if there.get(name) != wanted.get(name)
+        ]
+        if differences:
+            raise SchemaDifferenceError(self.table.name, differences)
+
+
+@dataclass(frozen=True)
+class Lake:
+    """All tables below one root: a local folder or s3://bucket/prefix."""
+
+    root: str
+    storage_options: Mapping[str, str] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> LakeTable:
+        return LakeTable(TABLES[name], f"{self.root.rstrip('/')}/{name}", self.storage_options)
+
+    @property
+    def tables(self) -> Sequence[LakeTable]:
+        """Every table of the catalog."""
+        return [self[name] for name in TABLES]

@@ -1,0 +1,160 @@
+"""What is written to the lake: rows of objects that are not there yet, merged partitions, replaced partitions.
+
+All of them go through `converge`, and all of them may be repeated: a second call changes nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import polars as pl
+
+from kentik_dagster.core.schemas import conformed, no_rows, polars_schema
+from kentik_dagster.lake.commits import Change, converge, partition_lock
+from kentik_dagster.lake.files import StagedFile, stage
+from kentik_dagster.lake.tables import LakeTable, Snapshot
+
+
+def append_objects(table: LakeTable, partition: Mapping[str, str], rows: pl.DataFrame) -> Mapping[str, int]:
+    """Append the rows of those source objects of which the partition has none yet.
+
+    All rows of an object are in one commit, so an object is there completely or not at all.
+
+    Args:
+        rows: rows of one partition with `source_object`; all rows that each object has.
+
+    Returns:
+        For each object of `rows`, how many rows of it the partition holds now. Another number than was handed
+        in means that something else wrote rows under the object's name.
+    """
+    expected = _counts(rows)
+    found = dict(expected)
+    staged: dict[frozenset[str], StagedFile] = {}
+
+    def plan(snapshot: Snapshot) -> Change | None:
+        there = snapshot.object_counts(partition)
+        found.update({name: there[name] for name in expected if name in there})
+        missing = frozenset(expected.keys() - there.keys())
+        if not missing:
+            return None
+        if missing not in staged:
+            staged[missing] = _stage(table, rows.filter(pl.col("source_object").is_in(list(missing))))
+        return Change(add=[staged[missing]])
+
+    if expected:
+        converge(table, partition_lock(partition), plan)
+    return found
+
+
+def merge_partition(
+    table: LakeTable, partition: Mapping[str, str], merged: Callable[[pl.DataFrame], pl.DataFrame]
+) -> pl.DataFrame:
+    """Replace a partition by what `merged` makes of its rows; returns the partition's rows afterwards.
+
+    Args:
+        merged: from the rows that are there to the rows that should be; what it makes of its own result
+            must be that same result, in any order of rows.
+    """
+    latest = no_rows(table.table)
+    staged: list[tuple[pl.DataFrame, StagedFile]] = []
+
+    def plan(snapshot: Snapshot) -> Change | None:
+        nonlocal latest
+        files = snapshot.files_of(partition)
+        there = snapshot.scan(partition).collect() if files.height else no_rows(table.table)
+        latest = _complete(merged(there), table)
+        if _same_rows(latest, there):
+            return None
+        if latest.is_empty():
+            return Change(remove=files)
+        if not staged or not staged[-1][0].equals(latest):
+            staged.append((latest, _stage(table, latest)))
+        return Change(add=[staged[-1][1]], remove=files)
+
+    converge(table, partition_lock(partition), plan)
+    return latest
+
+
+def replace_partition(
+    table: LakeTable, partition: Mapping[str, str], frames: Callable[[], Iterable[pl.DataFrame]]
+) -> int:
+    """Replace a partition by the rows of some frames, each a file of its own; returns the number of rows.
+
+    Memory holds one frame at a time. `frames` is called again whenever another writer changed the partition.
+    """
+    staged: list[StagedFile] = []
+    made_from: frozenset[str] | None = None
+
+    def plan(snapshot: Snapshot) -> Change | None:
+        nonlocal staged, made_from
+        files = snapshot.files_of(partition)
+        there = frozenset(files["path"])
+        if there == frozenset(file.path for file in staged) and (staged or made_from is not None):
+            return None
+        if made_from != there:
+            staged, made_from = [_stage(table, frame) for frame in frames() if frame.height], there
+        if not staged and files.is_empty():
+            return None
+        return Change(add=staged, remove=files)
+
+    converge(table, partition_lock(partition), plan)
+    return sum(file.rows for file in staged)
+
+
+def append_rows(
+    table: LakeTable, partition: Mapping[str, str], new: Callable[[pl.DataFrame], pl.DataFrame]
+) -> pl.DataFrame:
+    """Append to a partition what `new` finds lacking in its rows; returns the rows that were appended.
+
+    Args:
+        new: from the rows that are there to those that are lacking; nothing once they have been appended.
+    """
+    appended = no_rows(table.table)
+    staged: list[tuple[pl.DataFrame, StagedFile]] = []
+
+    def plan(snapshot: Snapshot) -> Change | None:
+        nonlocal appended
+        there = snapshot.scan(partition).collect() if snapshot.files_of(partition).height else no_rows(table.table)
+        lacking = new(there)
+        if lacking.is_empty():
+            return None
+        appended = lacking
+        if not staged or not staged[-1][0].equals(lacking):
+            staged.append((lacking, _stage(table, lacking)))
+        return Change(add=[staged[-1][1]])
+
+    converge(table, partition_lock(partition), plan)
+    return appended
+
+
+def _stage(table: LakeTable, rows: pl.DataFrame) -> StagedFile:
+    return stage(rows, table.table, table.uri, table.storage_options, written_at_ms=time.time_ns() // 1_000_000)
+
+
+def _counts(rows: pl.DataFrame) -> dict[str, int]:
+    if rows.is_empty():
+        return {}
+    return {str(name): int(count) for name, count in rows.group_by("source_object").len().iter_rows()}
+
+
+def _complete(rows: pl.DataFrame, table: LakeTable) -> pl.DataFrame:
+    """All columns of the table, so that rows from the table and new ones can be compared."""
+    rows = conformed(rows, table.table)
+    schema = polars_schema(table.table)
+    return rows.with_columns(
+        pl.lit(None, dtype=dtype).alias(name) for name, dtype in schema.items() if name not in rows.columns
+    ).select(schema.names())
+
+
+def _same_rows(left: pl.DataFrame, right: pl.DataFrame) -> bool:
+    if left.height != right.height:
+        return False
+    if left.equals(right.select(left.columns)):
+        return True
+    return _sorted(left).equals(_sorted(right.select(left.columns)))
+
+
+def _sorted(rows: pl.DataFrame) -> pl.DataFrame:
+    simple: Sequence[str] = [name for name, dtype in rows.schema.items() if not dtype.is_nested()]
+    return rows.sort(simple, maintain_order=True)

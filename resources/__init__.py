@@ -1,0 +1,1 @@
+"""Dagster resources: configuration in, an aws or lake object out."""

@@ -30,7 +30,7 @@ types: $(VENV)/installed
 	$(BIN)/mypy
 
 unit: $(VENV)/installed
-	$(BIN)/pytest -n 2 --dist worksteal
+	$(BIN)/pytest -n 2 --dist loadgroup
 
 # The versions that CI tests; run after a change of the dependencies, and commit what it writes.
 lock:

@@ -28,7 +28,7 @@ def deletion_assets(configuration: Configuration, partitions: Partitions) -> lis
             listed = LogBucket(access).objects(days_of(hours))
             for hour in hours:
                 objects = listed.filter(pl.col("hour") == hour)
-                rows = sweep_hour(access, lake.tables, hour, objects, run_id=context.run_id, clock=clock.now)
+                rows = sweep_hour(access, lake.tables, hour, objects, run_id=context.run.run_id, clock=clock.now)
                 swept.append(rows)
                 context.add_asset_metadata(
                     {"dagster/partition_row_count": rows.height, "outcomes": _outcomes(rows)},

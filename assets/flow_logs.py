@@ -81,7 +81,7 @@ def flow_log_assets(configuration: Configuration, partitions: Partitions) -> lis
                 objects = listed.filter(pl.col("hour") == hour)
                 done = ingest_hour(
                     bucket, lake.tables, hour, objects,
-                    run_id=context.run_id, clock=clock.now, progress=context.log.info,
+                    run_id=context.run.run_id, clock=clock.now, progress=context.log.info,
                 )  # fmt: skip
                 ingested.append(done)
                 for table, numbers in _metadata(done).items():

@@ -111,7 +111,10 @@ def _listing_sensor(export: Export, name: str, partitions: Partitions, job_name:
 
 
 def pending_hours(export: Export, listed: pl.DataFrame, lake: Lake, now: datetime) -> pl.DataFrame:
-    """The hours with pending objects: `hour`, `objects`, `size_bytes`, `posted_at` (newest), `names` (sorted)."""
+    """The hours with work to do: `hour`, `objects`, `size_bytes`, `posted_at` (newest), `names` (sorted).
+
+    Objects that the lake lacks; and with `delete_after_read` also those that it holds and that are still there.
+    """
     hours: Sequence[str] = listed["hour"].unique().to_list()
     audit = (
         lake["flow_log_objects"]
@@ -120,6 +123,8 @@ def pending_hours(export: Export, listed: pl.DataFrame, lake: Lake, now: datetim
         .select("source_object", "outcome", "posted_at", "ingested_at")
         .collect()
     )
+    if export.delete_after_read:
+        audit = audit.filter(pl.col("outcome") == "unreadable")
     return (
         pending_objects(listed, audit, now)
         .group_by("hour")

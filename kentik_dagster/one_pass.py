@@ -67,7 +67,9 @@ class OnePass:
         """Ask some schedules as if their time had come."""
         for name in names:
             schedule = self._repository.get_schedule_def(name)
-            context = dg.build_schedule_context(self._instance, scheduled_execution_time=datetime.now(UTC))
+            context = dg.build_schedule_context(
+                self._instance, scheduled_execution_time=datetime.now(UTC), repository_def=self._repository
+            )
             evaluation = schedule.evaluate_tick(context)
             for request in evaluation.run_requests or []:
                 self._run(schedule.job_name, request)

@@ -18,8 +18,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import polars as pl
-import pyarrow.fs as arrow_fs
-from deltalake.fs import DeltaStorageHandler
+from deltalake._internal import DeltaFileSystemHandler
 from deltalake.transaction import AddAction
 
 from kentik_dagster.catalog.tables import Table
@@ -81,7 +80,7 @@ def stage(
     except OSError as error:
         raise LakeError(uri, "write a file to", error) from error
     return StagedFile(
-        path=quote(path, safe="/="),
+        path=path,
         size_bytes=buffer.getbuffer().nbytes,
         rows=rows.height,
         partition=partition,
@@ -102,12 +101,17 @@ def _partition_of(rows: pl.DataFrame, table: Table) -> dict[str, str]:
 
 
 def _write(uri: str, path: str, content: memoryview, storage_options: Mapping[str, str]) -> None:
-    if not is_local(uri):
-        filesystem = arrow_fs.PyFileSystem(DeltaStorageHandler(uri, dict(storage_options)))
-        with filesystem.open_output_stream(path) as stream:
-            stream.write(content)
+    if is_local(uri):
+        _write_through(Path(uri), path, content)
         return
-    target = Path(uri) / path
+    # delta-rs's own store: the same credentials and endpoint as for the commit that will name the file.
+    upload = DeltaFileSystemHandler(uri, dict(storage_options)).open_output_stream(path)
+    upload.write(bytes(content))
+    upload.close()  # type: ignore[attr-defined]  # missing from deltalake's stubs
+
+
+def _write_through(root: Path, path: str, content: memoryview) -> None:
+    target = root / path
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.open("xb") as stream:
         stream.write(content)
@@ -115,7 +119,7 @@ def _write(uri: str, path: str, content: memoryview, storage_options: Mapping[st
         os.fsync(stream.fileno())
     for folder in (target.parent, *target.parent.parents):
         fsync(folder)
-        if folder == Path(uri):
+        if folder == root:
             break
 
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import dagster as dg
 
-from assets.partitions import ACCOUNTS
+from assets.partitions import ACCOUNTS, Partitions
 from assets.sensors import RANGE_END_TAG, RANGE_START_TAG, REASON_TAG
 from kentik_dagster.core.flow_log_keys import hour_of
 
@@ -37,13 +37,22 @@ def metadata_every_quarter_hour(context: dg.ScheduleEvaluationContext) -> dg.Run
     return dg.RunRequest(tags=_SCHEDULED | {RANGE_START_TAG: accounts[0], RANGE_END_TAG: accounts[-1]})
 
 
-@dg.schedule(job=METRICS_JOB, cron_schedule="*/5 * * * *", default_status=_ON, execution_timezone="UTC")
-def metrics_every_five_minutes(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-    """Collects the hour and the one before it, so that datapoints that come late are taken."""
-    now = context.scheduled_execution_time
-    ends = {RANGE_START_TAG: hour_of(now - timedelta(hours=1)), RANGE_END_TAG: hour_of(now)}
-    return dg.RunRequest(tags=_SCHEDULED | ends)
+def schedules(partitions: Partitions) -> list[dg.ScheduleDefinition]:
+    """All schedules of a configuration."""
+
+    @dg.schedule(job=METRICS_JOB, cron_schedule="*/5 * * * *", default_status=_ON, execution_timezone="UTC")
+    def metrics_every_five_minutes(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        """Collects the hour and the one before it, so that datapoints that come late are taken."""
+        now = context.scheduled_execution_time
+        hours = [hour_of(now - timedelta(hours=1)), hour_of(now)]
+        collected = [hour for hour in hours if partitions.hours.has_partition_key(hour)]
+        if not collected:
+            return dg.SkipReason(f"the exports start after {hours[-1]}")
+        if len(collected) == 1:
+            return dg.RunRequest(partition_key=collected[0], tags=_SCHEDULED)
+        return dg.RunRequest(tags=_SCHEDULED | {RANGE_START_TAG: collected[0], RANGE_END_TAG: collected[-1]})
+
+    return [accounts_every_hour, metadata_every_quarter_hour, metrics_every_five_minutes]
 
 
-SCHEDULES = [accounts_every_hour, metadata_every_quarter_hour, metrics_every_five_minutes]
 JOBS = [ACCOUNTS_JOB, METADATA_JOB, FLOW_LOGS_JOB, METRICS_JOB]

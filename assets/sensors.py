@@ -31,6 +31,7 @@ _DAYS_BEHIND_PER_TICK = 7
 _RANGE_HOURS = 4
 # What failed is asked for again, but not with every tick.
 _ASK_AGAIN_SECONDS = 600
+_LONGEST_RUN = timedelta(hours=2)
 _STATUS = dg.DagsterRunStatus
 IN_PROGRESS = (_STATUS.QUEUED, _STATUS.NOT_STARTED, _STATUS.STARTING, _STATUS.STARTED, _STATUS.CANCELING)
 
@@ -99,7 +100,7 @@ def _listing_sensor(export: Export, name: str, partitions: Partitions, job_name:
             context.log.warning(
                 f"{dropped} hours lie before `start` of export {export.name}, or in the future: not asked for"
             )
-        free = known.filter(~pl.col("hour").is_in(_hours_in_progress(context.instance, export, job_name)))
+        free = known.filter(~pl.col("hour").is_in(_hours_in_progress(context.instance, export, job_name, now)))
         return dg.SensorResult(
             run_requests=list(_requests(export, free, now)),
             cursor=after.model_dump_json(),
@@ -144,10 +145,18 @@ def _is_partition(partitions: Partitions, export: Export, hour: str, now: dateti
     return in_time and partitions.hours.has_partition_key(hour)
 
 
-def _hours_in_progress(instance: dg.DagsterInstance, export: Export, job_name: str) -> list[str]:
-    """Hours that a run is queued or working for; what it does not see, the tick after it does."""
+def _hours_in_progress(instance: dg.DagsterInstance, export: Export, job_name: str, now: datetime) -> list[str]:
+    """Hours that a run is queued or working for; what it does not see, the tick after it does.
+
+    A run whose machine died may say for ever that it is in progress, so old ones do not count.
+    """
     runs = instance.get_runs(
-        dg.RunsFilter(job_name=job_name, tags={EXPORT_TAG: export.name}, statuses=list(IN_PROGRESS))
+        dg.RunsFilter(
+            job_name=job_name,
+            tags={EXPORT_TAG: export.name},
+            statuses=list(IN_PROGRESS),
+            created_after=now - _LONGEST_RUN,
+        )
     )
     hours: list[str] = []
     for run in runs:

@@ -13,7 +13,7 @@ from assets.flow_logs import bucket_assets, flow_log_assets
 from assets.metrics import metric_assets
 from assets.network import network_assets
 from assets.partitions import Partitions
-from assets.schedules import FLOW_LOGS_JOB, JOBS, SCHEDULES
+from assets.schedules import FLOW_LOGS_JOB, JOBS, schedules
 from assets.sensors import listing_sensors
 from kentik_dagster.configuration import Configuration
 from resources.aws import Aws
@@ -47,7 +47,7 @@ def build_definitions(
             *metric_assets(configuration, partitions),
         ],
         jobs=JOBS,
-        schedules=SCHEDULES,
+        schedules=schedules(partitions),
         sensors=listing_sensors(configuration, partitions, FLOW_LOGS_JOB.name),
         resources={
             "aws": Aws(endpoint_url=endpoint_url),

@@ -98,7 +98,7 @@ class OnePass:
         try:
             with context:
                 result = sensor.evaluate_tick(context)
-        except dg.DagsterError as error:
+        except (dg.DagsterError, KentikDagsterError) as error:
             self._failed(sensor.name, _reason(error))
             return False
         done = [self._run(str(sensor.job_name), request) for request in result.run_requests or []]

@@ -65,7 +65,9 @@ def test_a_missing_bucket_is_named_with_the_key_to_correct(tmp_path: Path, emula
 
 def test_a_refused_role_is_named_with_what_may_refuse_it(tmp_path: Path, refusing_sts: str) -> None:
     role = "arn:aws:iam::111122223333:role/network-reader"
-    configuration = CONFIGURATION.format(bucket="acme-logs") + f"    iam_role_arn: {role}\n    external_id: a-secret-id\n"
+    configuration = (
+        CONFIGURATION.format(bucket="acme-logs") + f"    iam_role_arn: {role}\n    external_id: a-secret-id\n"
+    )
     environment = {
         "AWS_ENDPOINT_URL": refusing_sts,
         "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
@@ -75,7 +77,9 @@ def test_a_refused_role_is_named_with_what_may_refuse_it(tmp_path: Path, refusin
     done = run(tmp_path, configuration, environment)
 
     caller = "arn:aws:iam::444455556666:role/collector"
-    assert_told(done, f"cannot assume {role}: AWS answered AccessDenied", f"trusts {caller}", "external id of export 'acme'")
+    assert_told(
+        done, f"cannot assume {role}: AWS answered AccessDenied", f"trusts {caller}", "external id of export 'acme'"
+    )
     assert "a-secret-id" not in done.stdout + done.stderr
 
 

@@ -16,6 +16,7 @@ import dagster as dg
 import polars as pl
 import pytest
 
+from kentik_dagster.catalog.flow_logs import VPC_DEFAULT_FORMAT
 from kentik_dagster.code_location import build_definitions
 from kentik_dagster.configuration import Configuration
 from kentik_dagster.demo.emulator_process import Emulator
@@ -80,7 +81,9 @@ def instance() -> Iterator[dg.DagsterInstance]:
 def deployment(
     request: pytest.FixtureRequest, aws: Emulator, instance: dg.DagsterInstance, tmp_path: Path
 ) -> Deployment:
-    bucket = f"flow-logs-{request.node.name.translate(str.maketrans('_[]', '---')).lower()[:40].strip('-')}-{next(_numbers)}"
+    bucket = (
+        f"flow-logs-{request.node.name.translate(str.maketrans('_[]', '---')).lower()[:40].strip('-')}-{next(_numbers)}"
+    )
     s3 = boto3.client("s3", region_name=REGION)
     s3.create_bucket(Bucket=bucket)
     s3.create_bucket(Bucket=f"{bucket}-lake")
@@ -175,14 +178,17 @@ def _assert_as_expected(rows: pl.DataFrame, expected: Mapping[str, Any]) -> None
         assert native[-1] == expected["last_row"]
 
 
-HEADER = b"version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status\n"
+HEADER = b"%s\n" % " ".join(VPC_DEFAULT_FORMAT).encode()
 
 
 def records(how_many: int, start: datetime) -> bytes:
     """A small flow log in the default format."""
     second = int(start.timestamp())
     line = "2 123456789012 eni-0123456789abcdef0 10.0.0.5 192.0.2.7 {} 443 6 10 {} {} {} ACCEPT OK\n"
-    return HEADER + "".join(line.format(40_000 + n, 1000 + n, second + n, second + n + 30) for n in range(how_many)).encode()
+    return (
+        HEADER
+        + "".join(line.format(40_000 + n, 1000 + n, second + n, second + n + 30) for n in range(how_many)).encode()
+    )
 
 
 def table_rows(deployment: Deployment, *names: str) -> dict[str, Sequence[tuple[Any, ...]]]:

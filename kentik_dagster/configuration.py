@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -37,17 +38,18 @@ def _quoted_account(value: Any) -> Any:
 
 def _hour(value: Any) -> Any:
     """A date is its first hour; what has no zone is UTC."""
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError as error:
-            raise ValueError(f"{value!r} is not a date: write it as 2026-11-01 or 2026-11-01T06:00") from error
-    if isinstance(value, date) and not isinstance(value, datetime):
-        value = datetime.combine(value, time())
-    if isinstance(value, datetime):
-        value = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-        return value.replace(minute=0, second=0, microsecond=0)
-    return value
+    if value is None:
+        return value
+    try:
+        instant = datetime.fromisoformat(value) if isinstance(value, str) else value
+        if isinstance(instant, date) and not isinstance(instant, datetime):
+            instant = datetime.combine(instant, time())
+        if not isinstance(instant, datetime):
+            raise TypeError
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{value!r} is not a date: write it as 2026-11-01 or 2026-11-01T06:00") from error
+    instant = instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+    return instant.replace(minute=0, second=0, microsecond=0)
 
 
 AccountId = Annotated[str, BeforeValidator(_quoted_account), _matching(r"\d{12}", "an account id of 12 digits")]
@@ -63,6 +65,8 @@ BucketName = Annotated[
         "ARN; a folder goes into bucket_prefix",
     ),
 ]
+BucketPrefix = Annotated[str, _matching(r"(?!(.*/)?AWSLogs(/|$)).*", "what stands before AWSLogs/ in the keys")]
+Place = Annotated[str, _matching(r"s3://[^/]+.*|(?!.*://).*\S.*", "a folder or s3://bucket/prefix")]
 RoleArn = Annotated[
     str, _matching(ROLE_ARN.pattern, "the ARN of a role such as arn:aws:iam::111111111111:role/KentikPrimary")
 ]
@@ -93,7 +97,7 @@ class Export(Strict):
     regions_used: tuple[Region, ...] = ()
     role_suffix: RoleSuffix | None = None
     bucket: BucketName | None = None
-    bucket_prefix: str = ""
+    bucket_prefix: BucketPrefix = ""
     collect_flow_logs: bool = True
     collect_firewall_logs: bool = False
     collect_metrics: bool = True
@@ -133,7 +137,7 @@ class Export(Strict):
 class Configuration(Strict):
     """The whole file. `lake` is absolute once loaded: a local folder, or s3://bucket/prefix."""
 
-    lake: str = "./lake"
+    lake: Place = "./lake"
     exports: tuple[Export, ...] = ()
 
     @model_validator(mode="after")
@@ -142,15 +146,14 @@ class Configuration(Strict):
         doubled = sorted({name for name in names if names.count(name) > 1})
         if doubled:
             raise ValueError(f"two exports are called {doubled[0]!r}: give each a name of its own")
-        places = [
-            (export.bucket, export.bucket_prefix.strip("/")) for export in self.exports if export.collect_flow_logs
-        ]
-        shared = sorted({bucket or "" for bucket, prefix in places if places.count((bucket, prefix)) > 1})
-        if shared:
-            raise ValueError(
-                f"two exports read the same prefix of bucket {shared[0]!r}, and would count its logs twice: "
-                "give one of them another bucket_prefix, or collect_flow_logs: false"
-            )
+        # The folders below a prefix are searched too, so one prefix must not lie in another.
+        places = sorted((export.bucket, _folder(export.bucket_prefix), export.name) for export in self.flow_log_exports)
+        for (bucket, folder, name), (other_bucket, other_folder, other) in pairwise(places):
+            if bucket == other_bucket and other_folder.startswith(folder):
+                raise ValueError(
+                    f"exports {name!r} and {other!r} read the same folders of bucket {bucket!r}, and would count their "
+                    "logs twice: give one of them another bucket_prefix, or collect_flow_logs: false"
+                )
         return self
 
     def export(self, name: str) -> Export:
@@ -161,6 +164,32 @@ class Configuration(Strict):
     def flow_log_exports(self) -> tuple[Export, ...]:
         """The exports that collect flow logs."""
         return tuple(export for export in self.exports if export.collect_flow_logs)
+
+
+def _folder(prefix: str) -> str:
+    return f"{prefix.strip('/')}/".lstrip("/")
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which no key hides another, and an impossible date is text, which our own check then names."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value]
+        doubled = next((key for key, _ in node.value if keys.count(key.value) > 1), None)
+        if doubled is not None:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"the key '{doubled.value}' stands there twice: remove one", doubled.start_mark
+            )
+        return super().construct_mapping(node, deep)
+
+    def construct_date(self, node: yaml.ScalarNode) -> Any:
+        try:
+            return super().construct_yaml_timestamp(node)
+        except ValueError:
+            return self.construct_scalar(node)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", _Loader.construct_date)
 
 
 def load_configuration(path: Path) -> Configuration:
@@ -180,27 +209,38 @@ def load_configuration(path: Path) -> Configuration:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(str(path), [f"the file cannot be read: {error}"]) from error
     try:
-        document = yaml.safe_load(text)
+        document = yaml.load(text, _Loader)
     except yaml.YAMLError as error:
-        raise ConfigurationError(str(path), [f"the file is not YAML: {' '.join(str(error).split())}"]) from error
+        reason = " ".join(str(error).split()).replace(' in "<unicode string>",', ",")
+        raise ConfigurationError(str(path), [f"the file is not YAML: {reason}"]) from error
     if not isinstance(document, dict):
         raise ConfigurationError(str(path), ["the file holds no keys: it needs `exports:`; see kentik.example.yaml"])
     try:
         configuration = Configuration.model_validate(document)
     except ValidationError as error:
         raise ConfigurationError(str(path), list(_problems(error, document))) from error
-    if "://" in configuration.lake:
-        if not configuration.lake.startswith("s3://"):
-            raise ConfigurationError(
-                str(path), [f"lake: {configuration.lake!r} is neither a folder nor s3://bucket/prefix"]
-            )
+    if configuration.lake.startswith("s3://"):
         return configuration
     lake = (path.parent / Path(configuration.lake).expanduser()).resolve()
     return configuration.model_copy(update={"lake": str(lake)})
 
 
+# What to write where pydantic only says what it expected.
+_EXPECTED = {
+    "tuple_type": "this is a list: write [a, b], or each item on a line of its own after '- '",
+    "string_type": "this is text, and YAML reads it as something else: put quotes around it",
+    "bool_parsing": "write true or false",
+    "bool_type": "write true or false",
+    "int_parsing": "write a whole number",
+    "int_type": "write a whole number",
+    "int_from_float": "write a whole number",
+    "model_type": "this is an export: write its keys, beginning with `- name: ...`",
+    "invalid_key": "there is no such key",
+}
+
+
 def _problems(error: ValidationError, document: dict[str, Any]) -> Iterator[str]:
-    for problem in error.errors(include_url=False, include_input=False):
+    for problem in error.errors(include_url=False):
         where = _where(problem["loc"], document)
         key = str(problem["loc"][-1]) if problem["loc"] else ""
         match problem["type"]:
@@ -215,6 +255,10 @@ def _problems(error: ValidationError, document: dict[str, Any]) -> Iterator[str]
             case "value_error":
                 text = problem["msg"].removeprefix("Value error, ")
                 yield f"{where}: {text}" if where else text
+            case _ if problem["input"] is None:
+                yield f"{where}: there is no value: write one, or leave the key out; see kentik.example.yaml"
+            case expected if expected in _EXPECTED:
+                yield f"{where}: {_EXPECTED[expected]}"
             case _:
                 yield f"{where}: {problem['msg'][0].lower()}{problem['msg'][1:]}"
 
@@ -227,8 +271,8 @@ def _where(location: Sequence[int | str], document: dict[str, Any]) -> str:
             export = document["exports"][step]
             name = export.get("name") if isinstance(export, dict) else None
             parts[-1] = f"exports[{name if isinstance(name, str) else step}]"
-        elif isinstance(step, int):
+        elif isinstance(step, int) and parts:
             parts[-1] += f"[{step}]"
         else:
-            parts.append(step)
+            parts.append(str(step))
     return ".".join(parts)

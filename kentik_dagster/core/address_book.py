@@ -6,11 +6,10 @@ import polars as pl
 
 from kentik_dagster.catalog.tables import TABLES
 from kentik_dagster.core.network import IDENTITY
+from kentik_dagster.core.resource_states import NEVER, of_type, resource_states, split_by_name
 from kentik_dagster.core.schemas import polars_schema, require
 
 _BOOK = polars_schema(TABLES["address_book"])
-_LONG_AGO = pl.datetime(1970, 1, 1, time_unit="us", time_zone="UTC")
-_NEVER = pl.datetime(9999, 1, 1, time_unit="us", time_zone="UTC")
 
 _ADDRESS = pl.Struct({"PrivateIpAddress": pl.String, "Association": pl.Struct({"PublicIp": pl.String})})
 _INTERFACE = pl.Struct(
@@ -63,57 +62,22 @@ def address_book(changes: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:
     """
     require(changes, *IDENTITY, "observed_at", "change", "attributes", by="address_book")
     require(accounts, "account_id", "name", by="address_book")
-    states = _states(changes)
+    states = resource_states(changes)
     book = pl.concat([_interface_addresses(states, accounts), _vpc_ranges(states), _peerings(states)], how="diagonal")
     missing = [pl.lit(None, dtype=dtype).alias(name) for name, dtype in _BOOK.items() if name not in book.columns]
     return (
         book.with_columns(
             *missing,
-            valid_to=pl.when(pl.col("valid_to") < _NEVER).then("valid_to"),
+            valid_to=pl.when(pl.col("valid_to") < NEVER).then("valid_to"),
         )
         .select(_BOOK.names())
         .sort("kind", "vpc_id", "address", "peer_vpc_id", "eni_id", "valid_from", nulls_last=True)
     )
 
 
-def _states(changes: pl.DataFrame) -> pl.DataFrame:
-    """Each state of each resource with the time it stood: [valid_from, valid_to)."""
-    first = changes.group_by("account_id", "region").agg(pl.col("observed_at").min().alias("first_snapshot_at"))
-    owned_first = (pl.col("owner_account_id") != pl.col("account_id")).fill_null(True)
-    states = (
-        changes.join(first, on=["account_id", "region"])
-        .sort("observed_at", maintain_order=True)
-        .with_columns(
-            valid_from=pl.col("observed_at"),
-            valid_to=pl.col("observed_at").shift(-1).over(IDENTITY).fill_null(_NEVER),
-            since_first_snapshot=pl.col("observed_at") == pl.col("first_snapshot_at"),
-            is_foreign=owned_first,
-        )
-        .filter(pl.col("change") != "removed")
-    )
-    # A resource that its owner's account shows is not taken from other accounts' answers.
-    seen_by_owner = states.filter(~pl.col("is_foreign")).select("resource_type", "resource_id").unique()
-    foreign = states.filter("is_foreign").join(seen_by_owner, on=["resource_type", "resource_id"], how="anti")
-    one_witness = foreign.filter(
-        pl.col("account_id") == pl.col("account_id").min().over("resource_type", "resource_id")
-    )
-    return pl.concat([states.filter(~pl.col("is_foreign")), one_witness]).select(
-        "resource_type", "resource_id", "name", "region", "owner_account_id", "attributes", "valid_from", "valid_to",
-        "since_first_snapshot",
-    )  # fmt: skip
-
-
-def _of_type(states: pl.DataFrame, resource_type: str, dtype: pl.Struct) -> pl.DataFrame:
-    return (
-        states.filter(pl.col("resource_type") == resource_type)
-        .with_columns(pl.col("attributes").str.json_decode(dtype))
-        .drop("resource_type")
-    )
-
-
 def _interface_addresses(states: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:
     interface = pl.col("attributes").struct
-    interfaces = _of_type(states, "network_interface", _INTERFACE).select(
+    interfaces = of_type(states, "network_interface", _INTERFACE).select(
         pl.col("resource_id").alias("eni_id"),
         pl.col("owner_account_id").alias("account_id"),
         "region",
@@ -127,11 +91,10 @@ def _interface_addresses(states: pl.DataFrame, accounts: pl.DataFrame) -> pl.Dat
         interface.field("Groups").list.eval(pl.element().struct.field("GroupId")).alias("security_group_ids"),
         _addresses(),
     )
-    gateways = _of_type(states, "nat_gateway", _NAT_GATEWAY)
-    named = interfaces
-    named = _with_names(named, states, "vpc")
-    named = _with_names(named, states, "subnet", _zones(states))
-    named = _with_names(named, states, "instance")
+    gateways = of_type(states, "nat_gateway", _NAT_GATEWAY)
+    named = interfaces.join(_zones(states), on="subnet_id", how="left")
+    for resource_type in ("vpc", "subnet", "instance"):
+        named = split_by_name(named, states, resource_type)
     behind = (
         gateways.select(
             pl.coalesce("name", "resource_id").alias("gateway_name"),
@@ -183,55 +146,13 @@ def _labelled(addresses: pl.Expr, *, public: bool) -> pl.Expr:
 
 def _zones(states: pl.DataFrame) -> pl.DataFrame:
     return (
-        _of_type(states, "subnet", _SUBNET)
+        of_type(states, "subnet", _SUBNET)
         .select(
             pl.col("resource_id").alias("subnet_id"),
             pl.col("attributes").struct.field("AvailabilityZoneId").alias("az_id"),
         )
         .unique("subnet_id", keep="last", maintain_order=True)
     )
-
-
-def _with_names(
-    interfaces: pl.DataFrame, states: pl.DataFrame, resource_type: str, more: pl.DataFrame | None = None
-) -> pl.DataFrame:
-    """The interfaces with the name that a thing of theirs had; an interval is split where the name changed."""
-    column = f"{resource_type}_id"
-    names = (
-        states.filter(pl.col("resource_type") == resource_type)
-        .sort("valid_from")
-        .select(
-            pl.col("resource_id").alias(column),
-            pl.col("name").alias(f"{resource_type}_name"),
-            # Before the first snapshot and after a removal the nearest name holds: ids are never used again.
-            pl.when(pl.int_range(pl.len()).over("resource_id") == 0)
-            .then(_LONG_AGO)
-            .otherwise("valid_from")
-            .alias("named_from"),
-            pl.col("valid_from").shift(-1).over("resource_id").fill_null(_NEVER).alias("named_to"),
-        )
-        .with_columns(name_run=pl.col(f"{resource_type}_name").rle_id().over(column))
-        .group_by(column, f"{resource_type}_name", "name_run")
-        .agg(pl.col("named_from").min(), pl.col("named_to").max())
-        .drop("name_run")
-    )
-    joined = (
-        interfaces.join(names, on=column, how="left")
-        .with_columns(
-            named_from=pl.col("named_from").fill_null(_LONG_AGO), named_to=pl.col("named_to").fill_null(_NEVER)
-        )
-        .with_columns(
-            split_from=pl.max_horizontal("valid_from", "named_from"), split_to=pl.min_horizontal("valid_to", "named_to")
-        )
-        .filter(pl.col("split_from") < pl.col("split_to"))
-        .with_columns(
-            since_first_snapshot=pl.col("since_first_snapshot") & (pl.col("split_from") == pl.col("valid_from")),
-            valid_from=pl.col("split_from"),
-            valid_to=pl.col("split_to"),
-        )
-        .drop("named_from", "named_to", "split_from", "split_to")
-    )
-    return joined if more is None else joined.join(more, on=column, how="left")
 
 
 def _vpc_ranges(states: pl.DataFrame) -> pl.DataFrame:
@@ -248,7 +169,7 @@ def _vpc_ranges(states: pl.DataFrame) -> pl.DataFrame:
         )
 
     return (
-        _of_type(states, "vpc", _VPC)
+        of_type(states, "vpc", _VPC)
         .select(
             pl.lit("vpc_cidr").alias("kind"),
             pl.col("resource_id").alias("vpc_id"),
@@ -273,7 +194,7 @@ def _vpc_ranges(states: pl.DataFrame) -> pl.DataFrame:
 def _peerings(states: pl.DataFrame) -> pl.DataFrame:
     peering = pl.col("attributes").struct
     active = (
-        _of_type(states, "vpc_peering_connection", _PEERING)
+        of_type(states, "vpc_peering_connection", _PEERING)
         .filter(peering.field("Status").struct.field("Code") == "active")
         .select(
             pl.lit("peering").alias("kind"),

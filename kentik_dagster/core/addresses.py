@@ -12,7 +12,9 @@ from kentik_dagster.catalog.addresses import NOT_INTERNET
 
 # IPv4 addresses stand among the IPv6 ones as ::ffff:a.b.c.d (RFC 4291 §2.5.5.2), so that one number serves both.
 _MAPPED = 0xFFFF << 32
-_OCTETS = r"^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$"
+# No leading zeros: some read them as octal.
+_OCTET = r"(0|[1-9][0-9]{0,2})"
+_OCTETS = rf"^{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}$"
 
 
 def address_numbers(addresses: pl.Series) -> pl.DataFrame:
@@ -32,10 +34,9 @@ def address_numbers(addresses: pl.Series) -> pl.DataFrame:
     frame = pl.DataFrame(distinct).with_columns(
         number=pl.when(pl.all_horizontal(part <= 255 for part in parts)).then(value)
     )
+    ipv6 = pl.when(pl.col("address").str.contains(":", literal=True)).then("address")
     frame = frame.with_columns(
-        number=pl.when(pl.col("number").is_null() & pl.col("address").str.contains(":", literal=True))
-        .then(pl.col("address").map_elements(_number(ipaddress.ip_address), return_dtype=pl.UInt128))
-        .otherwise("number")
+        number=pl.coalesce("number", ipv6.map_elements(_number(ipaddress.ip_address), return_dtype=pl.UInt128))
     )
     nowhere = ranges(pl.Series(NOT_INTERNET))
     inside = [

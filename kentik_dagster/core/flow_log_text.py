@@ -32,7 +32,12 @@ _NUMBERS = {
     for field in FLOW_FIELDS
     if field.name in _INSTANTS or str(field.type) in _WIDTHS
 }
-_FIELD_NAME = r"^[a-z][a-z0-9-]*$"
+_HEADER = r"^[a-z][a-z0-9-]*(?: [a-z][a-z0-9-]*)*$"
+# What separates values. Other white space, control characters and quotes are parts of a value.
+_BLANKS = " \t\r"
+_BYTE_ORDER_MARK = "\ufeff"
+# Bytes that only the careful reader understands.
+_ODDITIES = (b"  ", b"\n ", b"\r", b"\t", b"None", _BYTE_ORDER_MARK.encode())
 _NULLS = ("-", "None")
 # Later than 2038-01-19 in seconds: the value is in milliseconds, as rewritten files have it.
 _LAST_SECOND = 2**31 - 1
@@ -61,16 +66,10 @@ def parse_text(content: bytes) -> ParsedText:
     Raises:
         UnreadableObjectError: no line says or shows which fields the lines have.
     """
-    if not content.strip():
+    if not content.strip(_BLANKS.encode() + b"\n"):
         return ParsedText(pl.DataFrame(), _no_rejected())
     rows = _read_regular(content)
     return ParsedText(rows, _no_rejected()) if rows is not None else _read_carefully(content)
-
-
-def is_header(line: str) -> bool:
-    """Whether a line names fields: all its words look like field names, and one is known."""
-    words = line.split()
-    return any(word in _FIELDS for word in words) and all(re.match(_FIELD_NAME, word) for word in words)
 
 
 def _read_regular(content: bytes) -> pl.DataFrame | None:
@@ -78,9 +77,9 @@ def _read_regular(content: bytes) -> pl.DataFrame | None:
     head, _, body = content.partition(b"\n")
     header = head.decode("ascii", errors="replace")
     fields = header.split(" ")
-    if not is_header(header) or len(set(fields)) < len(fields) or len(fields) < 2 or not body:
+    if not re.fullmatch(_HEADER, header) or len(set(fields)) < len(fields) or len(fields) < 2 or not body:
         return None
-    if any(oddity in content for oddity in (b"  ", b"\n ", b"\r", b"\t", b" None")) or body.startswith(b" "):
+    if any(oddity in content for oddity in _ODDITIES):
         return None
     numbers = {name: _NUMBERS[name] for name in fields if name in _NUMBERS}
     if not numbers:
@@ -99,7 +98,7 @@ def _read_regular(content: bytes) -> pl.DataFrame | None:
         )
     except (pl.exceptions.ComputeError, pl.exceptions.SchemaError, pl.exceptions.NoDataError):
         return None
-    if frame[last].null_count() > 0:
+    if frame[last].null_count() > 0 or frame.height != body.removesuffix(b"\n").count(b"\n") + 1:
         return None
     text = frame.get_column(last).replace("-", None)
     if last in numbers:
@@ -123,27 +122,23 @@ def _read_carefully(content: bytes) -> ParsedText:
         .with_row_index("line_number", offset=1)
         .with_columns(
             pl.col("line_number").cast(pl.Int64),
-            words=pl.col("text").str.strip_chars().str.replace_all(r"\s+", " "),
+            words=pl.col("text")
+            .str.strip_prefix(_BYTE_ORDER_MARK)
+            .str.strip_chars(_BLANKS)
+            .str.replace_all(f"[{_BLANKS}]+", " "),
         )
         .filter(pl.col("words") != "")
         .with_columns(values=pl.col("words").str.split(" "))
     )
-    word = pl.element()
-    names = lines.select(
-        (
-            pl.col("values").list.eval(word.str.contains(_FIELD_NAME)).list.all()
-            & pl.col("values").list.eval(word.is_in(list(_FIELDS))).list.any()
-        ).alias("is_header")
-    )
-    lines = lines.hstack(names).with_columns(
-        layout=pl.when("is_header").then("words").forward_fill(), width=pl.col("values").list.len()
+    lines = lines.with_columns(width=pl.col("values").list.len(), is_header=_is_header()).with_columns(
+        layout=pl.when("is_header").then("words").forward_fill()
     )
     records = lines.filter(~pl.col("is_header")).with_columns(
         pl.coalesce(
             "layout", *(pl.when(width=len(fields)).then(pl.lit(" ".join(fields))) for fields in _DEFAULT_FORMATS)
         ).alias("layout")
     )
-    if records.height and not names["is_header"].any() and records["layout"].null_count() == records.height:
+    if records.height and not lines["is_header"].any() and records["layout"].null_count() == records.height:
         raise UnreadableObjectError(
             f"no line names the fields, and no line has the {len(VPC_DEFAULT_FORMAT)} values of the default format "
             f"(the first has {records['width'][0]}). Add the header line that AWS writes, and post the object again."
@@ -164,6 +159,18 @@ def _read_carefully(content: bytes) -> ParsedText:
     return ParsedText(table, pl.concat(rejected).sort("line_number"))
 
 
+def _is_header() -> pl.Expr:
+    """Whether a line names fields: its words look like field names, and one is known.
+
+    Inside a file, values may look like that too (`eni-0a1 region`, the second a tag's value), so that more
+    than half of the words have to be known, or the line is the first one again.
+    """
+    words = pl.col("words")
+    known = pl.col("values").list.eval(pl.element().is_in(list(_FIELDS))).list.sum()
+    is_first = words == words.first()
+    return words.str.contains(_HEADER) & (known > 0) & (is_first | (2 * known > pl.col("values").list.len()))
+
+
 _NO_LAYOUT = pl.format("{} values before the first header line, which the default formats do not have", "width")
 
 
@@ -175,7 +182,6 @@ def _read_values(lines: pl.DataFrame, fields: Sequence[str]) -> tuple[pl.DataFra
     """Lines of one layout as typed rows with their `line_number`; and those with a number that is none."""
     raw = lines.select(
         "line_number",
-        "text",
         *(
             pl.col("values").list.get(index).replace(_NULLS, [None] * len(_NULLS)).alias(name)
             for index, name in enumerate(fields)
@@ -189,10 +195,9 @@ def _read_values(lines: pl.DataFrame, fields: Sequence[str]) -> tuple[pl.DataFra
         .alias(name)
         for name in numbers
     ]
-    reasons = raw.select(pl.coalesce(*wrong, pl.lit(None, dtype=pl.String)).alias("reason")).to_series()
-    bad = raw.select("line_number", "text", reasons.alias("reason")).filter(pl.col("reason").is_not_null())
-    good = parsed.filter(reasons.is_null())
-    return _typed(good, fields).with_columns(good["line_number"]), bad
+    judged = lines.select("line_number", "text", pl.coalesce(pl.lit(None, dtype=pl.String), *wrong).alias("reason"))
+    good = parsed.filter(judged["reason"].is_null())
+    return _typed(good, fields).with_columns(good["line_number"]), judged.filter(pl.col("reason").is_not_null())
 
 
 def _largest(name: str) -> int:

@@ -58,8 +58,7 @@ def batches(objects: pl.DataFrame) -> Iterator[pl.DataFrame]:
         objects: one row per S3 object: `size_bytes` (B), and whatever else.
     """
     require(objects, "size_bytes", by="batches")
-    weights = pl.max_horizontal(
-        pl.int_range(pl.len()) // BATCH_OBJECTS, pl.col("size_bytes").cum_sum().shift(1, fill_value=0) // BATCH_BYTES
-    )
-    for _, batch in objects.with_columns(batch=weights).group_by("batch", maintain_order=True):
-        yield batch.drop("batch")
+    bytes_before = pl.col("size_bytes").cum_sum() - pl.col("size_bytes")
+    cuts = {"_count": pl.int_range(pl.len()) // BATCH_OBJECTS, "_bytes": bytes_before // BATCH_BYTES}
+    for _, batch in objects.with_columns(**cuts).group_by(*cuts, maintain_order=True):
+        yield batch.drop(*cuts)

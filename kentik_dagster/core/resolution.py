@@ -1,8 +1,9 @@
 """Who had an address at a moment, as seen from a VPC: found by rule, or said not to be known.
 
 An address is looked up in the VPC of the record; then, if that VPC's ranges do not hold it, in the VPCs peered
-with it; then, only if it is unique there, in the organization. A range that holds the address ends the search:
-its owner is there or not known, so overlapping ranges never give a wrong owner.
+with it; then, only if it is unique there, in the organization: one interface has it, and no other VPC's range
+holds it. A range that holds the address ends the search: its owner is there or not known, so overlapping ranges
+never give a wrong owner.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ def epochs(book: pl.DataFrame, moments: pl.Series, addresses: pl.Series) -> pl.D
         One row per stretch, in order: `epoch` (uint32, from 0), `epoch_at` (an instant that stands for it; the
         first is the earliest moment).
     """
-    first, last = moments.min(), moments.max()
+    known = moments.drop_nulls().sort()
     concerned = book.filter((pl.col("kind") != "interface_address") | pl.col("address").is_in(addresses.implode()))
     edges = pl.concat([concerned["valid_from"], concerned["valid_to"]]).drop_nulls().unique()
-    inside = edges.filter((edges > first) & (edges <= last))
-    instants = pl.concat([moments.head(0), pl.Series([first], dtype=moments.dtype), inside]).drop_nulls().sort()
+    inside = edges.filter(edges.is_between(known[0], known[-1], closed="right")) if len(known) else edges.clear()
+    instants = pl.concat([known.head(1), inside]).sort()
     return pl.DataFrame({"epoch_at": instants}).with_row_index("epoch")
 
 
@@ -61,7 +62,7 @@ def resolve(questions: pl.DataFrame, book: pl.DataFrame) -> pl.DataFrame:
     in_peers = _in_peers(rest, book, owners, blocks)
     rest = rest.join(in_peers, on=_QUESTION, how="anti", nulls_equal=True)
 
-    anywhere = _found(_may_be_anywhere(rest, blocks).with_columns(scope=pl.lit(None, pl.String)), owners, scoped=False)
+    anywhere = _anywhere(_may_be_anywhere(rest, blocks), owners, blocks)
     rest = rest.join(anywhere, on=_QUESTION, how="anti", nulls_equal=True)
 
     outside = _said(rest.filter(pl.col("is_internet")).select(*_QUESTION), "external")
@@ -143,6 +144,23 @@ def _may_be_anywhere(asked: pl.DataFrame, blocks: pl.DataFrame) -> pl.DataFrame:
     known_vpcs = blocks.select(pl.col("scope").alias("vpc_id")).unique()
     inside = asked.filter(pl.col("is_internet").ne_missing(True)).join(known_vpcs, on="vpc_id", how="semi")
     return pl.concat([asked.filter(pl.col("is_internet")), inside])
+
+
+def _anywhere(asked: pl.DataFrame, owners: pl.DataFrame, blocks: pl.DataFrame) -> pl.DataFrame:
+    """The questions for which interfaces of the organization had the address then, answered."""
+    found = _found(asked, owners, scoped=False)
+    found_in = found.filter(pl.col("end_resolution") != "ambiguous").select(*_QUESTION, "end_vpc_id")
+    exact, earliest = _standing(pl.col("epoch_at"))
+    # Where another VPC has the same range, the one interface that is known need not be the one that was meant.
+    held_elsewhere = (
+        asked.join(found_in, on=_QUESTION, how="inner", nulls_equal=True)
+        .join_where(blocks, pl.col("number") >= pl.col("first"), pl.col("number") <= pl.col("last"))
+        .filter(exact | earliest, pl.col("scope") != pl.col("end_vpc_id"))
+        .select(*_QUESTION)
+        .unique()
+    )
+    clear = found.join(held_elsewhere, on=_QUESTION, how="anti", nulls_equal=True)
+    return pl.concat([clear, _said(held_elsewhere, "ambiguous")], how="diagonal")
 
 
 def _said(asked: pl.DataFrame, word: str) -> pl.DataFrame:

@@ -33,6 +33,7 @@ from deltalake import CommitProperties, PostCommitHookProperties, Transaction
 from deltalake.exceptions import DeltaError
 from deltalake.transaction import AddAction, RemoveAction
 
+from kentik_dagster.catalog.tables import Table
 from kentik_dagster.errors import CommitContentionError
 from kentik_dagster.lake.durability import sync_log
 from kentik_dagster.lake.files import StagedFile
@@ -82,21 +83,30 @@ def converge(table: LakeTable, lock: str, plan: Plan, *, attempts: int = ATTEMPT
         snapshot = table.open()
         change = plan(snapshot)
         if change is None:
-            sync_log(table.uri, snapshot.version)
-            return
+            break
         try:
             _commit(snapshot, lock, change)
         except (DeltaError, OSError) as error:
             last = error
-            continue
-        sync_log(table.uri, snapshot.version + 1)
-        return
-    raise CommitContentionError(table.uri, lock, attempts, last)
+        else:
+            break
+    else:
+        raise CommitContentionError(table.uri, lock, attempts, last)
+    # From the version that was read on: whoever committed that one may have been killed before this line.
+    sync_log(table.uri, snapshot.version)
 
 
-def partition_lock(partition: Mapping[str, str]) -> str:
-    """The lock of one partition; the whole table's for an empty mapping."""
-    return "/".join(("lock", *partition.values()))
+def partition_lock(table: Table, partition: Mapping[str, str]) -> str:
+    """The lock of one partition: one name for it, in whatever order the mapping has its columns.
+
+    Raises:
+        ValueError: the mapping does not name the columns by which the table is partitioned.
+    """
+    if partition.keys() != set(table.partition_by):
+        raise ValueError(
+            f"{table.name} is partitioned by {list(table.partition_by)}, and {dict(partition)} names no partition of it"
+        )
+    return "/".join(("lock", *(partition[name] for name in table.partition_by)))
 
 
 def _commit(snapshot: Snapshot, lock: str, change: Change) -> None:

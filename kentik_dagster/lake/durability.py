@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
-from urllib.parse import unquote
+from contextlib import suppress
+from pathlib import Path, PurePath
 
 from kentik_dagster.lake.tables import LakeTable
 
@@ -44,14 +44,14 @@ def make_durable(table: LakeTable, partition: Mapping[str, str]) -> None:
     """Make everything durable that the rows of a partition rest on, whoever wrote it."""
     if not is_local(table.uri):
         return
-    snapshot = table.open()
-    folders = set()
-    for path in snapshot.files_of(partition)["path"]:
-        file = Path(table.uri) / unquote(path)
-        fsync(file)
-        folders.add(file.parent)
-    log = Path(table.uri) / "_delta_log"
-    for entry in sorted(log.iterdir()):
-        fsync(entry)
-    for folder in (*folders, log, Path(table.uri)):
+    root = Path(table.uri)
+    log = root / "_delta_log"
+    folders = {log, root, root.parent}
+    for path in table.open().files_of(partition)["path"]:
+        fsync(root / path)
+        folders.update(root / folder for folder in PurePath(path).parents)
+    for entry in log.iterdir():
+        with suppress(FileNotFoundError):  # another writer's temporary file, which every commit has for a moment
+            fsync(entry)
+    for folder in folders:
         fsync(folder)

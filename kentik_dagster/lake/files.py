@@ -19,6 +19,7 @@ from urllib.parse import quote
 
 import polars as pl
 from deltalake._internal import DeltaFileSystemHandler
+from deltalake.exceptions import DeltaError
 from deltalake.transaction import AddAction
 
 from kentik_dagster.catalog.tables import Table
@@ -26,13 +27,16 @@ from kentik_dagster.core.schemas import conformed
 from kentik_dagster.errors import LakeError
 from kentik_dagster.lake.durability import fsync, is_local
 
+# Partition values that readers take for null: such rows would be in the table, and in none of its partitions.
+_READ_AS_NULL = (None, "", "__HIVE_DEFAULT_PARTITION__")
+
 
 @dataclass(frozen=True, slots=True)
 class StagedFile:
     """A Parquet file that lies in the table's folder and that no commit names yet.
 
     Attributes:
-        path: relative to the table's folder, URL-encoded as Delta wants it.
+        path: relative to the table's folder, as it lies there; delta-rs URL-encodes it for the log.
         partition: value of each partition column.
         statistics: Delta's JSON text: rows, and extremes of the catalog's statistics columns.
     """
@@ -77,7 +81,7 @@ def stage(
     path = f"{folder}/{uuid.uuid4().hex}.parquet".lstrip("/")
     try:
         _write(uri, path, buffer.getbuffer(), storage_options)
-    except OSError as error:
+    except (OSError, DeltaError) as error:
         raise LakeError(uri, "write a file to", error) from error
     return StagedFile(
         path=path,
@@ -95,8 +99,10 @@ def _partition_of(rows: pl.DataFrame, table: Table) -> dict[str, str]:
     if not table.partition_by:
         return {}
     values = rows.select(table.partition_by).unique()
-    if values.height > 1 or any(value is None for value in values.row(0)):
+    if values.height > 1:
         raise ValueError(f"a file of {table.name} holds one partition, and these rows are of {values.to_dicts()}")
+    if any(value in _READ_AS_NULL for value in values.row(0)):
+        raise ValueError(f"rows of {table.name} name no partition: {values.to_dicts()}")
     return {name: str(value) for name, value in values.row(0, named=True).items()}
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
+from urllib.parse import unquote
 
 import polars as pl
 import pyarrow as pa
-from deltalake import DeltaTable, Schema
+from deltalake import CommitProperties, DeltaTable, Schema
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from kentik_dagster.catalog.tables import TABLES, Table
@@ -20,13 +22,35 @@ _CONFIGURATION = {
     "delta.logRetentionDuration": "interval 30 days",
     "delta.setTransactionRetentionDuration": "interval 30 days",
 }
+# With retries, one that lost the race would add its own creation to the winner's table, as a second commit.
+_ONLY_AS_FIRST = CommitProperties(max_commit_retries=0)
+
+
+class _Handle(DeltaTable):
+    """A Delta table whose files Polars finds: delta-rs URL-encodes the lake's folder, Polars takes it as it is."""
+
+    @property
+    def folder(self) -> str:
+        """The table's folder as file systems know it, without a slash at the end."""
+        return unquote(self.table_uri.removeprefix("file://").rstrip("/"))
+
+    def file_uris(
+        self,
+        partition_filters: Any = None,
+        *,
+        file_pruning_predicate: Any = None,
+    ) -> list[str]:
+        """Where the table's files lie."""
+        encoded = self.table_uri.removeprefix("file://").rstrip("/")
+        uris = super().file_uris(partition_filters, file_pruning_predicate=file_pruning_predicate)
+        return [uri.replace(encoded, self.folder, 1) for uri in uris]
 
 
 @dataclass(frozen=True)
 class Snapshot:
     """A table as it was when it was opened; a write through it is refused if its lock was taken since."""
 
-    handle: DeltaTable
+    handle: _Handle
     table: Table
     storage_options: Mapping[str, str]
 
@@ -37,10 +61,11 @@ class Snapshot:
 
     @cached_property
     def files(self) -> pl.DataFrame:
-        """One row per file: `path`, `size_bytes`, `num_records`, `partition.<column>`."""
+        """One row per file: `path` (below the table's folder), `size_bytes`, `num_records`, `partition.<column>`."""
         frame = pl.from_arrow(pa.table(self.handle.get_add_actions(flatten=True)))
         assert isinstance(frame, pl.DataFrame)
-        return frame
+        # The log holds paths URL-encoded; delta-rs encodes what it is given, and a path encoded twice removes nothing.
+        return frame.with_columns(pl.col("path").map_elements(unquote, return_dtype=pl.String))
 
     def files_of(self, partition: Mapping[str, str]) -> pl.DataFrame:
         """The rows of `files` that are of one partition; all of them for an empty mapping."""
@@ -55,9 +80,10 @@ class Snapshot:
         """The rows of one of the table's files, partition columns too."""
         (row,) = self.files.filter(pl.col("path") == path).to_dicts()
         rows = pl.scan_parquet(
-            f"{self.handle.table_uri.rstrip('/')}/{path}",
+            f"{self.handle.folder}/{path}",
             storage_options=dict(self.storage_options) or None,
             hive_partitioning=False,
+            glob=False,
         )
         return rows.with_columns(pl.lit(row[f"partition.{name}"]).alias(name) for name in self.table.partition_by)
 
@@ -84,6 +110,9 @@ class LakeTable:
             LakeError: the storage does not answer, or refuses.
             SchemaDifferenceError: another release made the table with other columns.
         """
+        for folder in self.uri.split("/"):
+            if "=" in folder:
+                raise LakeError(self.uri, "open", f"{folder!r} looks like a partition to readers: name another folder")
         try:
             handle = self._handle() or self._created()
         except (OSError, DeltaError) as error:
@@ -102,15 +131,15 @@ class LakeTable:
             return no_rows(self.table)
         return snapshot.scan(partition).collect()
 
-    def _handle(self) -> DeltaTable | None:
+    def _handle(self) -> _Handle | None:
         try:
-            return DeltaTable(self.uri, storage_options=dict(self.storage_options))
+            return _Handle(self.uri, storage_options=dict(self.storage_options))
         except TableNotFoundError:
             return None
 
-    def _created(self) -> DeltaTable:
+    def _created(self) -> _Handle:
         try:
-            return DeltaTable.create(
+            DeltaTable.create(
                 self.uri,
                 schema=Schema.from_arrow(self.table.schema),
                 mode="error",
@@ -119,10 +148,15 @@ class LakeTable:
                 description=f"One row is {self.table.row}.",
                 configuration=_CONFIGURATION,
                 storage_options=dict(self.storage_options),
+                commit_properties=_ONLY_AS_FIRST,
             )
-        except DeltaError:
-            # Somebody else made it at the same moment; if not, the reason comes again here.
-            return DeltaTable(self.uri, storage_options=dict(self.storage_options))
+        except (DeltaError, OSError):
+            # Somebody else made it at the same moment, or it was made and the reply was lost. If not, this is why.
+            handle = self._handle()
+            if handle is None:
+                raise
+            return handle
+        return _Handle(self.uri, storage_options=dict(self.storage_options))
 
     def _check(self, handle: DeltaTable) -> None:
         there = {field.name: str(field.type) for field in handle.schema().fields}
@@ -133,6 +167,9 @@ class LakeTable:
             for name in sorted(there.keys() | wanted.keys())
             if there.get(name) != wanted.get(name)
         ]
+        layout, own_layout = handle.metadata().partition_columns, list(self.table.partition_by)
+        if layout != own_layout:
+            differences.append(f"partitions: the table is partitioned by {layout}, this release by {own_layout}")
         if differences:
             raise SchemaDifferenceError(self.table.name, differences)
 

@@ -6,7 +6,7 @@ All of them go through `converge`, and all of them may be repeated: a second cal
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 
 import polars as pl
 
@@ -27,23 +27,27 @@ def append_objects(table: LakeTable, partition: Mapping[str, str], rows: pl.Data
     Returns:
         For each object of `rows`, how many rows of it the partition holds now. Another number than was handed
         in means that something else wrote rows under the object's name.
+
+    Raises:
+        ValueError: a row names no object, or another partition; it would be appended again by every call.
     """
     expected = _counts(rows)
-    found = dict(expected)
+    found: dict[str, int] = {}
     staged: dict[frozenset[str], StagedFile] = {}
 
     def plan(snapshot: Snapshot) -> Change | None:
+        nonlocal found
         there = snapshot.object_counts(partition)
-        found.update({name: there[name] for name in expected if name in there})
+        found = {name: there.get(name, count) for name, count in expected.items()}
         missing = frozenset(expected.keys() - there.keys())
         if not missing:
             return None
         if missing not in staged:
-            staged[missing] = _stage(table, rows.filter(pl.col("source_object").is_in(list(missing))))
+            staged[missing] = _stage(table, partition, rows.filter(pl.col("source_object").is_in(list(missing))))
         return Change(add=[staged[missing]])
 
     if expected:
-        converge(table, partition_lock(partition), plan)
+        converge(table, partition_lock(table.table, partition), plan)
     return found
 
 
@@ -57,22 +61,22 @@ def merge_partition(
             must be that same result, in any order of rows.
     """
     latest = no_rows(table.table)
-    staged: list[tuple[pl.DataFrame, StagedFile]] = []
+    staged: list[StagedFile] = []
+    made_from: frozenset[str] | None = None
 
     def plan(snapshot: Snapshot) -> Change | None:
-        nonlocal latest
+        nonlocal latest, staged, made_from
         files = snapshot.files_of(partition)
-        there = snapshot.scan(partition).collect() if files.height else no_rows(table.table)
-        latest = _complete(merged(there), table)
-        if _same_rows(latest, there):
-            return None
-        if latest.is_empty():
-            return Change(remove=files)
-        if not staged or not staged[-1][0].equals(latest):
-            staged.append((latest, _stage(table, latest)))
-        return Change(add=[staged[-1][1]], remove=files)
+        paths = frozenset(files["path"])
+        if made_from != paths:
+            there = snapshot.scan(partition).collect() if files.height else no_rows(table.table)
+            latest = _complete(merged(there), table)
+            if _same_rows(latest, there):
+                return None
+            staged, made_from = [_stage(table, partition, latest)] if latest.height else [], paths
+        return Change(add=staged, remove=files)
 
-    converge(table, partition_lock(partition), plan)
+    converge(table, partition_lock(table.table, partition), plan)
     return latest
 
 
@@ -93,19 +97,19 @@ def replace_partition(
         if there == frozenset(file.path for file in staged) and (staged or made_from is not None):
             return None
         if made_from != there:
-            staged, made_from = [_stage(table, frame) for frame in frames() if frame.height], there
+            staged, made_from = [_stage(table, partition, frame) for frame in frames() if frame.height], there
         if not staged and files.is_empty():
             return None
         return Change(add=staged, remove=files)
 
-    converge(table, partition_lock(partition), plan)
+    converge(table, partition_lock(table.table, partition), plan)
     return sum(file.rows for file in staged)
 
 
 def append_rows(
     table: LakeTable, partition: Mapping[str, str], new: Callable[[pl.DataFrame], pl.DataFrame]
 ) -> pl.DataFrame:
-    """Append to a partition what `new` finds lacking in its rows; returns the rows that were appended.
+    """Append to a partition what `new` finds lacking in its rows; returns the rows that this call appended.
 
     Args:
         new: from the rows that are there to those that are lacking; nothing once they have been appended.
@@ -115,26 +119,37 @@ def append_rows(
 
     def plan(snapshot: Snapshot) -> Change | None:
         nonlocal appended
-        there = snapshot.scan(partition).collect() if snapshot.files_of(partition).height else no_rows(table.table)
+        files = snapshot.files_of(partition)
+        there = snapshot.scan(partition).collect() if files.height else no_rows(table.table)
+        # A file of ours that is there was committed by a call that raised: its rows are not appended again.
+        ours = [rows for rows, file in staged if file.path in files["path"]]
         lacking = new(there)
+        if any(lacking.equals(rows) for rows in ours):
+            lacking = lacking.clear()
+        appended = pl.concat([no_rows(table.table), *ours, lacking], how="diagonal_relaxed")
         if lacking.is_empty():
             return None
-        appended = lacking
         if not staged or not staged[-1][0].equals(lacking):
-            staged.append((lacking, _stage(table, lacking)))
+            staged.append((lacking, _stage(table, partition, lacking)))
         return Change(add=[staged[-1][1]])
 
-    converge(table, partition_lock(partition), plan)
+    converge(table, partition_lock(table.table, partition), plan)
     return appended
 
 
-def _stage(table: LakeTable, rows: pl.DataFrame) -> StagedFile:
-    return stage(rows, table.table, table.uri, table.storage_options, written_at_ms=time.time_ns() // 1_000_000)
+def _stage(table: LakeTable, partition: Mapping[str, str], rows: pl.DataFrame) -> StagedFile:
+    file = stage(rows, table.table, table.uri, table.storage_options, written_at_ms=time.time_ns() // 1_000_000)
+    if file.partition != partition:
+        # The lock and the ledger are those of `partition`: they would not know of these rows.
+        raise ValueError(f"rows of {dict(file.partition)} do not belong into {dict(partition)} of {table.table.name}")
+    return file
 
 
 def _counts(rows: pl.DataFrame) -> dict[str, int]:
     if rows.is_empty():
         return {}
+    if rows["source_object"].null_count():
+        raise ValueError("rows without a source_object cannot be counted, and so not be appended exactly once")
     return {str(name): int(count) for name, count in rows.group_by("source_object").len().iter_rows()}
 
 
@@ -156,5 +171,4 @@ def _same_rows(left: pl.DataFrame, right: pl.DataFrame) -> bool:
 
 
 def _sorted(rows: pl.DataFrame) -> pl.DataFrame:
-    simple: Sequence[str] = [name for name, dtype in rows.schema.items() if not dtype.is_nested()]
-    return rows.sort(simple, maintain_order=True)
+    return rows.sort(pl.all())

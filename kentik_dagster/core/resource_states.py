@@ -1,0 +1,109 @@
+"""States of resources, each with the time it stood: the log of metadata changes, read as intervals."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from kentik_dagster.core.network import IDENTITY
+
+NEVER = pl.datetime(9999, 1, 1, time_unit="us", time_zone="UTC")
+_LONG_AGO = pl.datetime(1970, 1, 1, time_unit="us", time_zone="UTC")
+
+
+def resource_states(changes: pl.DataFrame) -> pl.DataFrame:
+    """Each state of each resource with the time it stood: [valid_from, valid_to).
+
+    Args:
+        changes: rows of `metadata_changes`.
+
+    Returns:
+        One row per state: `resource_type`, `resource_id`, `name`, `region`, `owner_account_id`, `attributes`,
+        `valid_from` (the first snapshot that saw it so), `valid_to` (the first that saw it otherwise, else
+        NEVER), `since_first_snapshot`. What several accounts or regions see is there as one of them sees
+        it: its owner, if the owner's account is collected.
+    """
+    first = changes.group_by("account_id", "region").agg(pl.col("observed_at").min().alias("first_snapshot_at"))
+    states = (
+        changes.join(first, on=["account_id", "region"])
+        .sort("observed_at", maintain_order=True)
+        .with_columns(
+            valid_from=pl.col("observed_at"),
+            valid_to=pl.col("observed_at").shift(-1).over(IDENTITY).fill_null(NEVER),
+            since_first_snapshot=pl.col("observed_at") == pl.col("first_snapshot_at"),
+            is_foreign=(pl.col("owner_account_id") != pl.col("account_id")).fill_null(True),
+        )
+        .filter(pl.col("change") != "removed")
+    )
+    return _of_one_witness(states).select(
+        "resource_type", "resource_id", "name", "region", "owner_account_id", "attributes", "valid_from", "valid_to",
+        "since_first_snapshot",
+    )  # fmt: skip
+
+
+def of_type(states: pl.DataFrame, resource_type: str, dtype: pl.Struct) -> pl.DataFrame:
+    """The states of one kind of resource, their `attributes` read as a struct."""
+    return (
+        states.filter(pl.col("resource_type") == resource_type)
+        .with_columns(pl.col("attributes").str.json_decode(dtype))
+        .drop("resource_type")
+    )
+
+
+def split_by_name(rows: pl.DataFrame, states: pl.DataFrame, resource_type: str) -> pl.DataFrame:
+    """Rows with the name that a thing of theirs had, split where that name changed.
+
+    Args:
+        rows: one row per stretch of time: `<resource_type>_id`, `valid_from`, `valid_to`,
+            `since_first_snapshot`, and whatever else.
+        states: of `resource_states`.
+
+    Returns:
+        The rows with `<resource_type>_name`; the parts of a split row together cover its time once.
+    """
+    thing, name = f"{resource_type}_id", f"{resource_type}_name"
+    joined = rows.join(_names(states, resource_type, thing, name), on=thing, how="left").with_columns(
+        part_from=pl.max_horizontal("valid_from", "named_from"), part_to=pl.min_horizontal("valid_to", "named_to")
+    )
+    return (
+        joined.filter(pl.col("part_from") < pl.col("part_to"))
+        .with_columns(
+            since_first_snapshot=pl.col("since_first_snapshot") & (pl.col("part_from") == pl.col("valid_from")),
+            valid_from=pl.col("part_from"),
+            valid_to=pl.col("part_to"),
+        )
+        .drop("named_from", "named_to", "part_from", "part_to")
+    )
+
+
+def _of_one_witness(states: pl.DataFrame) -> pl.DataFrame:
+    """Each resource as one account and region shows it: the owner's account, else the first that sees it."""
+    resource = ("resource_type", "resource_id")
+    shown_by_owner = ~pl.col("is_foreign")
+    states = states.filter(shown_by_owner | ~shown_by_owner.any().over(resource))
+    for place in ("account_id", "region"):
+        states = states.filter(pl.col(place) == pl.col(place).min().over(resource))
+    return states
+
+
+def _names(states: pl.DataFrame, resource_type: str, thing: str, name: str) -> pl.DataFrame:
+    """The names of each thing: `named_from`, `named_to`, together all of time.
+
+    Before the first snapshot and after a removal the nearest name holds: ids are never used again.
+    """
+    return (
+        states.filter(pl.col("resource_type") == resource_type)
+        .sort("valid_from")
+        .select(
+            pl.col("resource_id").alias(thing),
+            pl.col("name").alias(name),
+            pl.when(pl.int_range(pl.len()).over("resource_id") == 0)
+            .then(_LONG_AGO)
+            .otherwise("valid_from")
+            .alias("named_from"),
+            pl.col("valid_from").shift(-1).over("resource_id").fill_null(NEVER).alias("named_to"),
+        )
+        .with_columns(run=pl.col(name).rle_id().over(thing))
+        .group_by(thing, name, "run")
+        .agg(pl.col("named_from").min(), pl.col("named_to").max())
+        .drop("run")
+    )

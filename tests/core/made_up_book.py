@@ -1,0 +1,113 @@
+"""An address book made of plain facts, and the questions that tests ask of it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+
+from kentik_dagster.catalog.tables import TABLES
+from kentik_dagster.core.resolution import resolve
+from kentik_dagster.core.schemas import polars_schema
+
+BOOK = polars_schema(TABLES["address_book"])
+QUESTIONS = pl.Schema(
+    {"vpc_id": pl.String(), "address": pl.String(), "epoch": pl.UInt32(), "epoch_at": BOOK["valid_from"]}
+)
+Question = tuple[str | None, str | None, int]  # VPC, address, minute
+Answer = tuple[str, str | None, str | None]  # resolution, interface, VPC
+
+
+def at(minute: int) -> datetime:
+    return datetime(2026, 11, 23, 9, tzinfo=UTC) + timedelta(minutes=minute)
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """What the book knows: it stood from one minute to another.
+
+    Attributes:
+        is_first: the first snapshot saw it, so it may be older.
+    """
+
+    vpc: str
+    begin: int = 0
+    end: int | None = None
+    is_first: bool = False
+
+    def stood(self, minute: int) -> str | None:
+        """`exact`: it stood then; `earliest`: it is only known to have stood later."""
+        if self.begin <= minute and (self.end is None or minute < self.end):
+            return "exact"
+        return "earliest" if self.is_first and minute < self.begin else None
+
+    def rows(self) -> list[dict[str, object]]:
+        end = None if self.end is None else at(self.end)
+        times = {"valid_from": at(self.begin), "valid_to": end, "since_first_snapshot": self.is_first}
+        return [{"vpc_id": self.vpc, **times}]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Has(Fact):
+    """An interface had an address."""
+
+    eni: str
+    address: str
+
+    def rows(self) -> list[dict[str, object]]:
+        (row,) = Fact.rows(self)
+        return [row | {"kind": "interface_address", "eni_id": self.eni, "address": self.address}]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holds(Fact):
+    """A VPC held a range."""
+
+    block: str
+
+    def rows(self) -> list[dict[str, object]]:
+        (row,) = Fact.rows(self)
+        return [row | {"kind": "vpc_cidr", "address": self.block}]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peered(Fact):
+    """Two VPCs were peered."""
+
+    peer: str
+
+    def rows(self) -> list[dict[str, object]]:
+        (row,) = Fact.rows(self)
+        return [
+            row | {"kind": "peering", "peer_vpc_id": self.peer},
+            row | {"kind": "peering", "vpc_id": self.peer, "peer_vpc_id": self.vpc},
+        ]
+
+
+def book(facts: Iterable[Fact]) -> pl.DataFrame:
+    return pl.DataFrame([row for fact in facts for row in fact.rows()], schema=BOOK)
+
+
+def answers(facts: Iterable[Fact], questions: Collection[Question]) -> dict[Question, Answer]:
+    """The answer to each question."""
+    frame = pl.DataFrame(
+        [(vpc, address, minute, at(minute)) for vpc, address, minute in questions], schema=QUESTIONS, orient="row"
+    )
+    resolved = resolve(frame, book(facts))
+    assert resolved.height == len(questions)
+    return {
+        (vpc, address, minute): (resolution, eni, found_in)
+        for vpc, address, minute, resolution, eni, found_in in resolved.select(
+            "vpc_id", "address", "epoch", "end_resolution", "end_eni_id", "end_vpc_id"
+        ).iter_rows()
+    }
+
+
+def answer(
+    *facts: Fact, vpc: str | None = "vpc-1", address: str = "10.0.0.1", minute: int = 5
+) -> tuple[str, str | None]:
+    """Resolution and interface for one question."""
+    resolution, eni, _ = answers(facts, [(vpc, address, minute)])[vpc, address, minute]
+    return resolution, eni

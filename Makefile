@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 export DAGSTER_DISABLE_TELEMETRY := 1
 
+LONG_TESTS := tests/test_demo.py tests/test_end_to_end.py tests/lake/test_kills.py
+
 .PHONY: demo dev test lint types unit lock clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
@@ -30,7 +32,8 @@ types: $(VENV)/installed
 	$(BIN)/mypy
 
 unit: $(VENV)/installed
-	$(BIN)/pytest -n 2 --dist loadgroup
+	@# The longest files first; a file stays on one worker, as its tests share an emulator.
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(LONG_TESTS) tests
 
 # The versions that CI tests; run after a change of the dependencies, and commit what it writes.
 lock:

@@ -320,7 +320,7 @@ _names = st.none() | st.sampled_from(["", "blue", "green"])
 _snapshots = st.lists(st.tuples(_interfaces, _names), min_size=1, max_size=7)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(_snapshots)
 def test_at_every_time_the_book_says_what_was_last_observed(
     history: Sequence[tuple[Mapping[str, str] | None, str | None]],

@@ -49,7 +49,7 @@ def is_internet(text: str) -> bool | None:
     return not any(address in network for network in NOBODYS)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 @given(st.lists(st.one_of(_v4, _v6_texts, _garbage), max_size=20))
 def test_every_text_has_the_number_that_the_standard_library_gives_it(texts: list[str]) -> None:
     numbered = address_numbers(pl.Series(texts, dtype=pl.String))
@@ -57,7 +57,7 @@ def test_every_text_has_the_number_that_the_standard_library_gives_it(texts: lis
     assert sorted(numbered.rows()) == sorted((text, number(text), is_internet(text)) for text in set(texts))
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 @given(st.lists(st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6)), min_size=1, max_size=5), st.integers(0, 128))
 def test_a_range_begins_and_ends_where_its_network_does(
     addresses: list[ipaddress.IPv4Address | ipaddress.IPv6Address], length: int

@@ -108,9 +108,18 @@ def test_of_two_damaged_numbers_the_first_is_named() -> None:
 
 
 def test_times_may_be_in_milliseconds() -> None:
-    text = parsed("start end", "1700000000 1700000060", "1700000000123 1700000060123")
+    text = parsed("start end", "1700000000 2147483647", "1700000000123 2147483648")
 
     assert text.rows["start"].dt.epoch("ms").to_list() == [1_700_000_000_000, 1_700_000_000_123]
+    assert text.rows["end"].dt.epoch("ms").to_list() == [2_147_483_647_000, 2_147_483_648]
+
+
+@pytest.mark.parametrize(("header", "line"), [("action bytes", " 5"), ("version action bytes", "5  80")])
+def test_a_blank_too_many_makes_no_value(header: str, line: str) -> None:
+    text = parsed(header, line)
+
+    assert text.rows.height == 0
+    assert text.rejected["text"].to_list() == [line]
 
 
 def test_a_header_may_come_again_and_change() -> None:
@@ -126,6 +135,15 @@ def test_a_header_may_come_again_and_change() -> None:
 
     assert text.rows.select("version", "dstport", "action").rows() == [(5, 80, None), (5, 81, None), (5, 82, "ACCEPT")]
     assert damage(text) == [(7, "2 values for 3 fields")]
+
+
+def test_rows_and_rejected_lines_stay_in_order_where_layouts_take_turns() -> None:
+    one, other = "version bytes", "version packets action"
+
+    text = parsed(one, "1 5", "x", other, "2 5 ACCEPT", "x", one, "3 5", "x", other, "4 5 REJECT")
+
+    assert text.rows["version"].to_list() == [1, 2, 3, 4]
+    assert text.rejected["line_number"].to_list() == [3, 6, 9]
 
 
 def test_fields_that_nobody_knows_yet_are_kept_by_name() -> None:
@@ -183,11 +201,11 @@ def test_only_blanks_separate_values(header: str, character: str) -> None:
     assert text.rejected.is_empty()
 
 
-def test_values_of_rewritten_files_that_say_none_are_null() -> None:
-    assert parsed("action bytes", "None 1", "ACCEPT None").rows.select("action", "bytes").rows() == [
-        (None, 1),
-        ("ACCEPT", None),
-    ]
+@pytest.mark.parametrize("line", ["None 1", "REJECT None", "None None"])
+def test_values_of_rewritten_files_that_say_none_are_null(line: str) -> None:
+    (row,) = parsed("action bytes", line).rows.select("action", "bytes").rows()
+
+    assert row == tuple({"None": None, "1": 1}.get(value, value) for value in line.split())
 
 
 @pytest.mark.parametrize(
@@ -203,6 +221,12 @@ def test_a_byte_order_mark_is_no_part_of_a_value(mark: str) -> None:
 
     assert text.rows.select("version", "dstport").rows() == [(5, 80)]
     assert text.rejected.is_empty()
+
+
+def test_a_byte_order_mark_inside_a_file_is_no_part_of_a_value_either() -> None:
+    text = parsed("action bytes", "ACCEPT 1", "\ufeffREJECT 2")
+
+    assert text.rows["action"].to_list() == ["ACCEPT", "REJECT"]
 
 
 def test_a_rejected_line_is_kept_as_it_stands() -> None:

@@ -138,7 +138,7 @@ def files(draw: st.DrawFn) -> tuple[bytes, list[Line]]:
     return newline.join(line.text for line in lines) + draw(st.sampled_from([b"", newline])), lines
 
 
-@settings(deadline=None, max_examples=250)
+@settings(deadline=None, max_examples=100)
 @given(files())
 def test_every_line_is_a_row_or_a_rejected_line(made_up: tuple[bytes, list[Line]]) -> None:
     content, lines = made_up
@@ -161,7 +161,7 @@ def regular_files(draw: st.DrawFn) -> bytes:
     return "\n".join(lines).encode() + draw(st.sampled_from([b"", b"\n"]))
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(regular_files())
 def test_the_regular_and_the_careful_reader_give_the_same_rows(content: bytes) -> None:
     regular = flow_log_text._read_regular(content)
@@ -181,7 +181,7 @@ _SPLINTERS = st.sampled_from([
 # fmt: on
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=120)
 @given(regular_files(), st.data())
 def test_the_regular_reader_hands_on_whatever_is_not_regular(content: bytes, data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(1, 2))):

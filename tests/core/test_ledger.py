@@ -103,7 +103,7 @@ def test_what_the_lake_holds_may_be_deleted_and_nothing_else() -> None:
 _outcomes = st.sampled_from(["ingested", "empty", "unreadable"])
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=50)
 @given(st.lists(st.tuples(_outcomes, st.integers(0, 2), st.none() | st.integers(0, 2)), max_size=8))
 def test_an_object_is_deletable_only_if_it_is_neither_pending_nor_unproven(
     objects: list[tuple[str, int, int | None]],
@@ -134,7 +134,7 @@ _sizes = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=50)
 @given(_sizes)
 def test_batches_hold_every_object_once_and_no_more_than_they_may(runs: list[tuple[int, int]]) -> None:
     sizes = [size for count, size in runs for _ in range(count)]

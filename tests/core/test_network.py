@@ -197,7 +197,7 @@ def state(log: pl.DataFrame, instant: datetime | None = None) -> dict[Scope, dic
     return standing
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(st.lists(_snapshots, max_size=6))
 def test_the_log_says_at_every_time_what_was_last_observed(
     history: Sequence[Mapping[Scope, Mapping[str, int] | None]],

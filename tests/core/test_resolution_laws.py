@@ -115,7 +115,7 @@ def is_internet(address: str) -> bool:
 worlds = st.builds(World, st.lists(_has, max_size=6), st.lists(_holds, max_size=5), st.lists(_peered, max_size=2))
 
 
-@settings(deadline=None, max_examples=70)
+@settings(deadline=None, max_examples=30)
 @given(worlds)
 def test_every_answer_is_that_of_the_rule(world: World) -> None:
     found = answers(world.facts, EVERY_QUESTION)
@@ -125,7 +125,7 @@ def test_every_answer_is_that_of_the_rule(world: World) -> None:
     }
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(worlds)
 def test_an_overlapping_range_never_gives_the_owner_in_another_vpc(world: World) -> None:
     found = answers(world.facts, EVERY_QUESTION)
@@ -139,7 +139,7 @@ def test_an_overlapping_range_never_gives_the_owner_in_another_vpc(world: World)
             assert (nearer or holders) <= {found_in}
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(worlds, st.lists(st.integers(-1, 7), min_size=1, max_size=5))
 def test_within_an_epoch_no_answer_changes(world: World, minutes: list[int]) -> None:
     moments = pl.Series([at(minute) for minute in minutes], dtype=BOOK["valid_from"])

@@ -28,7 +28,7 @@ from kentik_dagster.lake.tables import Lake
 from tests.lake.flows import NINE, flows, objects_in
 from tests.lake.writer import Writer, records_of
 
-KILLS = int(os.environ.get("KENTIK_DAGSTER_KILLS", "15"))
+KILLS = int(os.environ.get("KENTIK_DAGSTER_KILLS", "8"))
 SEED = int(os.environ.get("KENTIK_DAGSTER_SEED", "7"))
 # In CI, a slow machine does fewer kills, not more minutes.
 LONGEST_SECONDS = math.inf if "KENTIK_DAGSTER_KILLS" in os.environ else 20

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import boto3
@@ -19,6 +20,14 @@ from kentik_dagster.lake.tables import Lake
 from kentik_dagster.lake.writes import append_objects, append_rows, merge_partition, replace_partition
 from tests.lake.faults import Commits, lost_reply, meanwhile
 from tests.lake.flows import NINE, TEN, flows, objects_in, version_of
+from tests.lake.lossy_store import lossy_store
+
+ELEVEN = {"export": "acme", "hour": "2026-11-23T11"}
+
+
+def lacking(name: str) -> Callable[[pl.DataFrame], pl.DataFrame]:
+    """A row of the object, if there is none."""
+    return lambda there: flows(ELEVEN, **{name: 0 if name in there["source_object"] else 1})
 
 
 def keys(lake: Lake) -> list[str]:
@@ -98,6 +107,29 @@ def test_a_lost_reply_doubles_nothing(s3_lake: Lake, commits: Commits) -> None:
 
     assert objects_in(s3_lake["flow_logs"]) == {"a": 2}
     assert version_of(s3_lake["flow_logs"]) == 1
+
+
+@pytest.mark.slow
+def test_every_write_is_exact_although_the_store_loses_replies_to_commits(s3_lake: Lake) -> None:
+    """Here deltalake itself tries again, and meets its own commit."""
+    names = [f"object-{number}" for number in range(4)]
+
+    with lossy_store(s3_lake.storage_options["AWS_ENDPOINT_URL"]) as endpoint_url:
+        lossy = Lake(s3_lake.root, {**s3_lake.storage_options, "AWS_ENDPOINT_URL": endpoint_url})["flow_logs"]
+        counts = [append_objects(lossy, NINE, flows(**{name: 2})) for name in names]
+        merged = merge_partition(lossy, NINE, lambda there: there.filter(pl.col("source_object") != names[0]))
+        replaced = [replace_partition(lossy, TEN, lambda: [flows(TEN, x=1), flows(TEN, y=1)]) for _ in range(2)]
+        appended = [append_rows(lossy, ELEVEN, lacking(name)) for name in names]
+
+    table = s3_lake["flow_logs"]
+    assert counts == [{name: 2} for name in names]
+    assert merged.height == 6
+    assert objects_in(table, NINE) == dict.fromkeys(names[1:], 2)
+    assert replaced == [2] * 2
+    assert objects_in(table, TEN) == {"x": 1, "y": 1}
+    assert [rows.height for rows in appended] == [1] * 4
+    assert objects_in(table, ELEVEN) == dict.fromkeys(names, 1)
+    assert version_of(table) == len(counts) + 1 + len(replaced) + len(appended)
 
 
 def test_a_stale_handle_is_refused(s3_lake: Lake, commits: Commits) -> None:

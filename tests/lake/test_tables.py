@@ -125,6 +125,16 @@ def test_a_table_is_opened_although_the_reply_to_its_creation_was_lost(
     assert lake["flow_logs"].open().version == 0
 
 
+def test_a_creation_that_was_refused_is_told_with_its_reason(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> DeltaTable:
+        raise OSError("AccessDenied: s3:PutObject")
+
+    monkeypatch.setattr(DeltaTable, "create", refuse)
+
+    with pytest.raises(LakeError, match=r"cannot open .*: AccessDenied: s3:PutObject"):
+        lake["flow_logs"].open()
+
+
 def test_what_a_killed_creation_left_behind_is_no_obstacle(lake: Lake) -> None:
     log = Path(lake["flow_logs"].uri) / "_delta_log"
     log.mkdir(parents=True)

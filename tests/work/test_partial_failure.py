@@ -24,7 +24,6 @@ from tests.work.refusing_aws import RefusingAws
 
 START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 HOUR = "2026-11-23T09"
-pytestmark = pytest.mark.xdist_group("organization")
 
 
 @pytest.fixture(scope="module")

@@ -109,9 +109,9 @@ def test_the_metrics_schedule_asks_for_no_hour_before_the_first_export(definitio
     schedule = repository.get_schedule_def("metrics_every_five_minutes")
 
     def asked(at: datetime) -> list[str | None]:
-        with dg.instance_for_test() as instance:
-            context = dg.build_schedule_context(instance, scheduled_execution_time=at, repository_def=repository)
-            requests = schedule.evaluate_tick(context).run_requests or []
+        instance = dg.DagsterInstance.ephemeral()
+        context = dg.build_schedule_context(instance, scheduled_execution_time=at, repository_def=repository)
+        requests = schedule.evaluate_tick(context).run_requests or []
         return [request.partition_key or request.tags[RANGE_START_TAG] for request in requests]
 
     assert asked(datetime(2026, 11, 1, 0, 5, tzinfo=UTC)) == ["2026-11-01T00"]

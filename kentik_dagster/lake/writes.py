@@ -1,6 +1,6 @@
 """What is written to the lake: rows of objects that are not there yet, merged partitions, replaced partitions.
 
-All of them go through `converge`, and all of them may be repeated: a second call changes nothing.
+All of them go through `converge`, and all of them may be repeated: a second call leaves the same rows.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import boto3
 import pytest
 
 from kentik_dagster.demo.emulator_process import Emulator
-from kentik_dagster.lake.tables import Lake
+from kentik_dagster.lake.tables import Lake, LakeTable
 from tests.lake.faults import Commits
 
 _numbers = count(1)
@@ -19,6 +19,12 @@ _numbers = count(1)
 def lake(tmp_path: Path) -> Lake:
     """A lake in a folder that is not there yet."""
     return Lake(str(tmp_path / "lake"))
+
+
+@pytest.fixture
+def table(lake: Lake) -> LakeTable:
+    """A table of that lake, which is not there yet either."""
+    return lake["flow_logs"]
 
 
 @pytest.fixture

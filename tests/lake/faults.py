@@ -18,6 +18,7 @@ ERRORS = (
     DeltaError("the checkpoint could not be written"),
     OSError("operation timed out"),
 )
+TIMEOUT = ERRORS[-1]
 
 
 def lost_reply(error: Exception, then: Callable[[], object] = lambda: None) -> Fault:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
@@ -34,6 +35,16 @@ def flows(partition: Mapping[str, str] = NINE, /, **objects: int) -> pl.DataFram
     )
 
 
+def lacking(**objects: int) -> Callable[[pl.DataFrame], pl.DataFrame]:
+    """The rows of the objects of which there are none."""
+    return lambda there: flows(**objects).filter(~pl.col("source_object").is_in(there["source_object"].implode()))
+
+
+def with_objects(**objects: int) -> Callable[[pl.DataFrame], pl.DataFrame]:
+    """What is there, and the objects that are lacking."""
+    return lambda there: pl.concat([there.select(flows().columns), lacking(**objects)(there)])
+
+
 def objects_in(table: LakeTable, partition: Mapping[str, str] = NINE) -> dict[str, int]:
     """How many rows each object has in a partition, as a reader without our code counts them."""
     rows = pa.table(DeltaTable(table.uri, storage_options=dict(table.storage_options)).scan()).to_pylist()
@@ -45,6 +56,11 @@ def objects_in(table: LakeTable, partition: Mapping[str, str] = NINE) -> dict[st
 def version_of(table: LakeTable) -> int:
     """The number of commits since the table was created."""
     return DeltaTable(table.uri, storage_options=dict(table.storage_options)).version()
+
+
+def files_lying(table: LakeTable) -> int:
+    """Files that were written for nine o'clock, named by a commit or not."""
+    return len(list(Path(table.uri).glob("export=acme/hour=2026-11-23T09/*")))
 
 
 def _frame(stream: object) -> pl.DataFrame:

@@ -20,7 +20,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
-FAULTS = ("reply lost", "answered 503 after it took effect", "request lost", "answered 500 after it took effect")
+FAULTS = ("reply lost", "request lost", "answered 503 after it took effect", "answered 500 after it took effect")
 _LOG_ENTRY = re.compile(r"/_delta_log/\d{20}\.json$")
 _LOCK = threading.Lock()
 _NEXT_FAULTS = itertools.cycle(fault for name in FAULTS for fault in (None, name))

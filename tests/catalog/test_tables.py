@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -70,6 +71,13 @@ def test_every_field_of_a_flow_log_is_a_column_with_its_type() -> None:
     assert {field.column: columns.get(field.column) for field in FLOW_FIELDS} == {
         field.column: field.type for field in FLOW_FIELDS
     }
+
+
+def test_the_schemas_are_those_that_were_reviewed() -> None:
+    # A table of another schema is refused, so a difference here is a migration: CHANGELOG.md has to tell it.
+    lines = [f"{name}.{column.name} {column.type}" for name, table in TABLES.items() for column in table.columns]
+
+    assert "\n".join(lines) + "\n" == Path(__file__).with_name("schemas.txt").read_text(encoding="utf-8")
 
 
 @all_tables

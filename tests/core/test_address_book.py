@@ -104,6 +104,12 @@ def test_all_addresses_of_an_interface_are_its(log: Log) -> None:
     assert set(book["vpc_id"]) == {"vpc-1"}
 
 
+def test_a_public_address_is_found_where_aws_names_it_once(log: Log) -> None:
+    log.see(0, "network_interface", interface("eni-1", "10.0.0.1", Association={"PublicIp": "198.51.100.1"}))
+
+    assert log.book("interface_address")["address"].to_list() == ["10.0.0.1", "198.51.100.1"]
+
+
 def test_an_interface_is_described_by_what_it_belongs_to(log: Log) -> None:
     groups, attachment = [{"GroupId": "sg-1"}, {"GroupId": "sg-2"}], {"InstanceId": "i-1"}
     log.see(0, "vpc", {"VpcId": "vpc-1", **named("prod")})

@@ -139,7 +139,9 @@ def test_a_record_says_itself_where_it_was_recorded() -> None:
         "subnet_id": "subnet-1",
     }
 
-    frame = enriched(flow("10.0.0.1", OUTSIDE, **place, instance_id="i-1"), region="us-east-1", az_id="use1-az1")
+    elsewhere: dict[str, Any] = {"account_id": "444455556666", "region": "us-east-1", "az_id": "use1-az1"}
+
+    frame = enriched(flow("10.0.0.1", OUTSIDE, **place, instance_id="i-1"), **elsewhere)
 
     assert told(frame, *(f"observing_{name}" for name in (*place, "instance_id", "vpc_id", "eni_id"))) == [
         (*place.values(), "i-1", "vpc-1", "eni-1")
@@ -159,6 +161,14 @@ def test_what_a_record_does_not_say_is_known_of_its_interface(account_id: str | 
 
     assert told(frame, *(f"observing_{name}" for name in (*known, "vpc_id"))) == [(*known.values(), "vpc-1")]
     assert told(frame, "src_eni_id", "dst_eni_id") == [("eni-1", "eni-2")]
+
+
+def test_the_place_of_an_interface_is_that_of_the_moment_whichever_ends_the_record_has() -> None:
+    later = Has("vpc-1", eni="eni-1", address="10.0.0.1", begin=4)
+
+    frame = enriched(*(flow("10.0.0.2", OUTSIDE, minute, vpc_id=None) for minute in (3, 5)), facts=(later, OTHER))
+
+    assert frame["observing_vpc_id"].to_list() == [None, "vpc-1"]
 
 
 def test_a_record_of_an_interface_that_nobody_knows_keeps_what_it_says() -> None:
@@ -188,13 +198,19 @@ def test_a_record_of_an_interface_that_nobody_knows_keeps_what_it_says() -> None
         ("10.0.0.1", OUTSIDE, "egress", True),
         ("10.0.0.1", "10.0.0.2", None, True),  # eni-1 is the source: it sent
         ("10.0.0.2", "10.0.0.1", None, False),  # eni-1 is the destination: it received
+        ("10.0.0.2", OUTSIDE, None, True),  # eni-1 is neither, and nobody says that it received
     ],
 )
 def test_one_record_of_each_direction_counts(src: str, dst: str, direction: str | None, *, is_primary: bool) -> None:
     frame = enriched(flow(src, dst, flow_direction=direction))
 
     assert frame["is_primary_record"].to_list() == [is_primary]
-    assert frame["flow_direction"][0] in ("egress", "ingress")
+
+
+def test_a_direction_that_is_not_recorded_is_known_from_the_end_that_the_interface_is() -> None:
+    frame = enriched(flow("10.0.0.1", "10.0.0.2"), flow("10.0.0.2", "10.0.0.1"), flow("10.0.0.2", OUTSIDE))
+
+    assert frame["flow_direction"].to_list() == ["egress", "ingress", None]
 
 
 @pytest.mark.parametrize("direction", ["ingress", "egress"])

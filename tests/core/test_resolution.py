@@ -84,6 +84,7 @@ def test_two_peers_with_one_range_are_ambiguous() -> None:
     others = Holds("vpc-3", block="10.0.0.0/24"), Peered("vpc-1", peer="vpc-3")
 
     assert answer(THEIRS, MY_OTHER_RANGE, THEIR_RANGE, PEERING, *others) == ("ambiguous", NOBODY)
+    assert answer(MY_OTHER_RANGE, THEIR_RANGE, PEERING, *others) == ("ambiguous", NOBODY)
 
 
 def test_a_peering_counts_while_it_stands() -> None:

@@ -73,9 +73,9 @@ def test_only_what_the_first_snapshot_of_an_account_and_region_saw_may_be_older(
 
 def test_what_its_owner_shows_is_not_taken_from_others() -> None:
     found = states(
-        change(0, "vpc-1", account_id=PLATFORM, name="as platform sees it"),
-        change(1, "vpc-1", account_id=PAYMENTS, name="as its owner sees it"),
-        change(2, "vpc-1", account_id=SEARCH, name="as search sees it"),
+        change(0, "vpc-1", account_id=PAYMENTS, owner_account_id=PLATFORM, name="as payments sees it"),
+        change(1, "vpc-1", account_id=PLATFORM, owner_account_id=PLATFORM, name="as its owner sees it"),
+        change(2, "vpc-1", account_id=SEARCH, owner_account_id=PLATFORM, name="as search sees it"),
     )
 
     assert stood(found) == [("as its owner sees it", at(1), None)]

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+
+
+def _without_colours(text: str) -> str:
+    """Delta's errors are coloured for a terminal, which a log or a web page is not."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
 
 
 class KentikDagsterError(Exception):
@@ -51,7 +57,7 @@ class LakeError(KentikDagsterError):
     def __init__(self, uri: str, doing: str, cause: BaseException | str) -> None:
         self.uri, self.doing = uri, doing
         super().__init__(
-            f"cannot {doing} {uri}: {cause}\n"
+            f"cannot {doing} {uri}: {_without_colours(str(cause))}\n"
             "Check that the lake's path exists and is writable, and for s3:// that the credentials may list, read and "
             "write that prefix (AWS_ENDPOINT_URL and AWS_REGION are honoured)."
         )

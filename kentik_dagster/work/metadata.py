@@ -93,8 +93,12 @@ def collect_metadata(
 
 def rebuild_address_book(lake: Lake) -> pl.DataFrame:
     """Make `address_book` say what `metadata_changes` and `org_accounts` say now; returns its rows."""
-    book = address_book(lake["metadata_changes"].read(), lake["org_accounts"].read())
-    return merge_partition(lake["address_book"], {}, lambda there: book)
+
+    def newest(_: pl.DataFrame) -> pl.DataFrame:
+        # Read anew in every round of the commit, so that an older book never replaces a newer one.
+        return address_book(lake["metadata_changes"].read(), lake["org_accounts"].read())
+
+    return merge_partition(lake["address_book"], {}, newest)
 
 
 def _observed(
@@ -120,9 +124,13 @@ def _logged(lake: Lake, account_id: str, observations: Sequence[Observation], ob
     changes = no_rows(TABLES["metadata_changes"])
     if frames:
         seen = pl.concat(frames)
-        changes = append_rows(
-            lake["metadata_changes"], partition, lambda known: new_changes(known, seen, scopes, observed_at)
-        )
+
+        def lacking(known: pl.DataFrame) -> pl.DataFrame:
+            # A snapshot that began before another one of the account, and ended after it, has nothing new to say.
+            is_overtaken = known.select((pl.col("observed_at") > observed_at).any()).item()
+            return changes.clear() if is_overtaken else new_changes(known, seen, scopes, observed_at)
+
+        changes = append_rows(lake["metadata_changes"], partition, lacking)
     calls = _calls(observations)
     merged = merge_partition(lake["metadata_calls"], partition, lambda there: _with_calls(there, calls))
     return AccountObserved(account_id, changes, merged)
@@ -156,7 +164,7 @@ def _with_calls(there: pl.DataFrame, calls: pl.DataFrame) -> pl.DataFrame:
     identity = ["account_id", "region", "service", "operation"]
     before = there.select(*identity, pl.col("last_observed_at").alias("observed_before"))
     new = calls.join(before, on=identity, how="left").with_columns(
-        last_observed_at=pl.coalesce("last_observed_at", "observed_before")
+        last_observed_at=pl.max_horizontal("last_observed_at", "observed_before")
     )
     kept = there.join(calls, on=identity, how="anti")
     return pl.concat([kept, new.select(there.columns)]).sort(identity)

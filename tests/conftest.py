@@ -23,7 +23,11 @@ def samples() -> Path:
 
 @pytest.fixture(scope="session")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    """An empty AWS, over real HTTP; tests use buckets and accounts of their own."""
+    """An empty AWS, over real HTTP; tests use buckets and accounts of their own.
+
+    Its S3 lists 50 objects a page, so that paging needs no thousands of them.
+    """
+    os.environ["MOTO_S3_DEFAULT_MAX_KEYS"] = "50"
     with Emulator(empty=True, folder=tmp_path_factory.mktemp("emulator")) as running:
         yield running
 

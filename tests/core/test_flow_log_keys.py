@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kentik_dagster.core.flow_log_keys import flow_log_objects, hour_of, hour_start, source_object
@@ -137,6 +137,7 @@ _parts = st.tuples(
 )
 
 
+@settings(deadline=None)
 @given(_parts, st.datetimes(min_value=datetime(2015, 1, 1), max_value=datetime(2099, 1, 1)))
 def test_a_source_object_is_short_and_begins_with_what_varies(parts: tuple[str, str, str], time: datetime) -> None:
     name = source_object(*parts, time.replace(tzinfo=UTC))
@@ -166,6 +167,7 @@ def test_an_hour_is_that_of_utc() -> None:
     assert hour_start("2026-11-23T03") == datetime(2026, 11, 23, 3, tzinfo=UTC)
 
 
+@settings(deadline=None)
 @given(st.datetimes(min_value=datetime(2015, 1, 1), max_value=datetime(2099, 1, 1)))
 def test_an_instant_lies_in_its_hour(instant: datetime) -> None:
     start = hour_start(hour_of(instant.replace(tzinfo=UTC)))

@@ -22,7 +22,9 @@ demo: $(VENV)/installed
 dev: $(VENV)/installed
 	@$(BIN)/kentik-dagster dev
 
-test: lint types unit
+# Types and tests at the same time: the tests wait for processes that they start.
+test: lint
+	@$(MAKE) --no-print-directory --output-sync=target -j2 types unit
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
@@ -33,7 +35,7 @@ types: $(VENV)/installed
 
 unit: $(VENV)/installed
 	@# The longest files first; a file stays on one worker, as its tests share an emulator.
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(LONG_TESTS) tests
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(LONG_TESTS) tests
 
 # The versions that CI tests; run after a change of the dependencies, and commit what it writes.
 lock:

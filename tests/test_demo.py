@@ -21,7 +21,7 @@ import pytest
 from kentik_dagster.demo.story import DemoFolder, demo_folder
 from kentik_dagster.lake.tables import Lake
 
-KILLS = int(os.environ.get("KENTIK_DAGSTER_KILLS", "2"))
+KILLS = int(os.environ.get("KENTIK_DAGSTER_KILLS", "1"))
 # What differs from run to run without anything being different: when, and by which run.
 WHEN = ("observed_at", "ingested_at", "swept_at", "run_id", "started_at", "ended_at", "last_observed_at")
 COMMAND = (sys.executable, "-m", "kentik_dagster.cli", "demo", "--folder")

@@ -52,7 +52,7 @@ def export(organization: Emulator) -> Export:
         external_id="made-up-external-id",
         region=facts["bucket_region"],
         organization_role=True,
-        regions_used=tuple(facts["regions"]),
+        regions_used=(facts["bucket_region"],),
         role_suffix=facts["secondary_role_name"],
         bucket=facts["bucket"],
         start=START,

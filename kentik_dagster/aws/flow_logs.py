@@ -71,14 +71,17 @@ class LogBucket:
         accounts = self._below(self._roots(), _ACCOUNT_FOLDER)
         return self._below(self._below(accounts, _SERVICE_FOLDER), _REGION_FOLDER)
 
-    def text(self, key: str) -> bytes:
-        """The uncompressed text of one object.
+    def text(self, key: str, etag: str) -> bytes:
+        """The uncompressed text of one object, only if it still is the content that was listed.
+
+        Content that was put there since has an ETag, and so a name, of its own: read under the old name it would
+        count twice.
 
         Raises:
             UnreadableObjectError: it is gone, refused, archived, or no whole gzip; the message says which.
         """
         try:
-            body = self._client.get_object(Bucket=self.name, Key=key)["Body"].read()
+            body = self._client.get_object(Bucket=self.name, Key=key, IfMatch=f'"{etag}"')["Body"].read()
         except ClientError as error:
             raise UnreadableObjectError(_refusal(error)) from error
         except BotoCoreError as error:
@@ -133,6 +136,7 @@ class LogBucket:
 def _refusal(error: ClientError) -> str:
     code = error_code(error)
     reasons = {
+        "PreconditionFailed": "the object was overwritten between listing and reading",
         "NoSuchKey": "the object vanished between listing and reading",
         "InvalidObjectState": "the object is archived: restore it, and keep log objects out of archive classes",
         "AccessDenied": "S3 refuses the object: grant s3:GetObject on it, and kms:Decrypt if it is encrypted with KMS",

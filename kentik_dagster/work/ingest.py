@@ -119,10 +119,8 @@ def _ingest_batch(
     rows = [_placed(text.rows, partition, name) for name, text in parsed.items() if text.rows.height]
     rejected = [
         _placed(text.rejected, partition, name).with_columns(key=pl.lit(key))
-        for (name, text), key in zip(
-            parsed.items(), (key for key, name in zip(keys, names, strict=True) if name in parsed), strict=True
-        )
-        if text.rejected.height
+        for key, name, text in zip(keys, names, contents, strict=True)
+        if isinstance(text, ParsedText) and text.rejected.height
     ]
     committed: Mapping[str, int] = {}
     if rows:
@@ -151,7 +149,7 @@ def _read(bucket: LogBucket, s3_object: Mapping[str, object]) -> ParsedText | Un
             "The object stays in the bucket, and a later release reads it."
         )
     try:
-        return parse_text(bucket.text(str(s3_object["key"])))
+        return parse_text(bucket.text(str(s3_object["key"]), str(s3_object["etag"])))
     except UnreadableObjectError as error:
         return error
 

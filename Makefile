@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
 export DAGSTER_DISABLE_TELEMETRY := 1
 
 LONG_TESTS := tests/test_demo.py tests/test_end_to_end.py tests/lake/test_kills.py
@@ -12,8 +13,10 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "kentik_dagster needs Python 3.11 or newer; name one: make PYTHON=python3.12 ..."; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "installing into $(VENV) (about a minute, once)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@echo "installing into $(VENV) (once; some seconds with uv, one or two minutes where only pip reaches the packages)"
+	@$(PIP) install --quiet -c constraints.txt uv \
+		&& $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[dev]' \
+		|| $(PIP) install --quiet --no-compile -c constraints.txt -e '.[dev]'
 	@touch $@
 
 demo: $(VENV)/installed
@@ -40,7 +43,7 @@ unit: $(VENV)/installed
 # The versions that CI tests; run after a change of the dependencies, and commit what it writes.
 lock:
 	rm -rf $(VENV)-lock && $(PYTHON) -m venv $(VENV)-lock
-	$(VENV)-lock/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	$(VENV)-lock/bin/python -m pip install --quiet --disable-pip-version-check uv -e '.[dev]'
 	$(VENV)-lock/bin/python -m pip freeze --exclude-editable --exclude kentik-dagster | LC_ALL=C sort -f > constraints.txt
 	rm -rf $(VENV)-lock
 

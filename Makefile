@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 export DAGSTER_DISABLE_TELEMETRY := 1
+# Modules are compiled when first imported, and once: every process of ours would do it again.
+unexport PYTHONDONTWRITEBYTECODE
 
 LONG_TESTS := tests/test_demo.py tests/test_end_to_end.py tests/lake/test_kills.py
 

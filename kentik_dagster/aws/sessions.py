@@ -114,6 +114,8 @@ class ExportAccess:
     def _assumed(self, parent: boto3.Session, role_arn: str, external_id: str | None) -> boto3.Session:
         refresh = _assume_role(parent, role_arn, external_id, self.export)
         core = botocore.session.get_session()
+        # Service models are megabytes of JSON: parsed once for all accounts.
+        core.register_component("data_loader", parent._session.get_component("data_loader"))
         core._credentials = RefreshableCredentials.create_from_metadata(
             metadata=refresh(), refresh_using=refresh, method="sts-assume-role"
         )

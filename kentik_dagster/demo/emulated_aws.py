@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import boto3
+import botocore.session
 import polars as pl
 
 from kentik_dagster.demo.moto_corrections import (
@@ -45,6 +46,7 @@ class EmulatedAws:
     management_account_id: str = ""
     _sessions: dict[str, Any] = field(default_factory=dict)
     _clients: dict[tuple[str, str, str], Any] = field(default_factory=dict)
+    _models: Any = field(default_factory=lambda: botocore.session.get_session().get_component("data_loader"))
 
     def client(self, service: str, account_id: str, region: str = HOME_REGION) -> Any:
         """A client with the account's own credentials; `account_id` is moto's."""
@@ -85,11 +87,16 @@ class EmulatedAws:
         iam.put_role_policy(RoleName=name, PolicyName="read", PolicyDocument=json.dumps(_READ_EVERYTHING))
 
     def _session(self, account_id: str) -> Any:
-        ambient = boto3.Session("AKIAIOSFODNN7EXAMPLE", "made-up", region_name=HOME_REGION)
+        ambient = self._boto3_session("AKIAIOSFODNN7EXAMPLE", "made-up")
         if account_id == self.management_account_id:
             return ambient
         answer = ambient.client("sts").assume_role(
             RoleArn=f"arn:aws:iam::{account_id}:role/{SECONDARY_ROLE}", RoleSessionName="made-up-organization"
         )
         keys = answer["Credentials"]
-        return boto3.Session(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"], HOME_REGION)
+        return self._boto3_session(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
+
+    def _boto3_session(self, *keys: str) -> boto3.Session:
+        core = botocore.session.get_session()
+        core.register_component("data_loader", self._models)
+        return boto3.Session(*keys, region_name=HOME_REGION, botocore_session=core)

@@ -17,7 +17,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing into $(VENV) (once; some seconds with uv, one or two minutes where only pip reaches the packages)"
 	@$(PIP) install --quiet -c constraints.txt uv \
-		&& $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[dev]' \
+		&& $(BIN)/uv pip install --quiet --system-certs --python $(BIN)/python -c constraints.txt -e '.[dev]' \
 		|| $(PIP) install --quiet --no-compile -c constraints.txt -e '.[dev]'
 	@touch $@
 

@@ -43,7 +43,7 @@ def bucket_assets(configuration: Configuration, partitions: Partitions) -> list[
             partitions_def=partitions.flows,
             metadata={"dagster/uri": f"s3://{bucket}"},
         )
-        for bucket in sorted({export.log_bucket for export in configuration.flow_log_exports})
+        for bucket in sorted({export.log_bucket for export in configuration.log_exports})
     ]
 
 
@@ -53,13 +53,13 @@ def bucket_key(bucket: str) -> dg.AssetKey:
 
 
 def _readers(configuration: Configuration, bucket: str) -> str:
-    names = [export.name for export in configuration.flow_log_exports if export.log_bucket == bucket]
+    names = [export.name for export in configuration.log_exports if export.log_bucket == bucket]
     return ", ".join(names)
 
 
 def flow_log_assets(configuration: Configuration, partitions: Partitions) -> list[dg.AssetsDefinition]:
     """`flow_log_batches`, which keeps `flow_logs`, `flow_log_objects` and `rejected_records`."""
-    names = sorted({export.log_bucket for export in configuration.flow_log_exports})
+    names = sorted({export.log_bucket for export in configuration.log_exports})
     buckets = [bucket_key(name) for name in names]
     specs = [table_spec(name, deps=buckets, group="flow_logs", partitions_def=partitions.flows) for name in _TABLES]
 

@@ -21,7 +21,7 @@ class Partitions:
         self.hours = dg.HourlyPartitionsDefinition(
             start_date=hour_of(start), fmt=HOUR_FORMAT, timezone="UTC", end_offset=1
         )
-        names = [export.name for export in configuration.flow_log_exports]
+        names = [export.name for export in configuration.log_exports]
         self.flows = dg.MultiPartitionsDefinition({"export": dg.StaticPartitionsDefinition(names), "hour": self.hours})
 
 

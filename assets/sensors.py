@@ -74,7 +74,7 @@ def listing_sensors(configuration: Configuration, partitions: Partitions, job_na
     """One sensor for each export with flow logs."""
     return [
         _listing_sensor(export, f"flow_logs_{number}_{re.sub(r'[^A-Za-z0-9]', '_', export.name)}", partitions, job_name)
-        for number, export in enumerate(configuration.flow_log_exports, start=1)
+        for number, export in enumerate(configuration.log_exports, start=1)
     ]
 
 

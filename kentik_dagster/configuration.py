@@ -83,6 +83,12 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Sampling(Strict):
+    """One of `rate` flow records is kept, at random."""
+
+    rate: Annotated[int, Field(ge=1, le=1_000_000)]
+
+
 class Export(Strict):
     """One cloud export: whom to ask, where its logs lie, and what to collect."""
 
@@ -103,9 +109,11 @@ class Export(Strict):
     collect_metrics: bool = True
     delete_after_read: bool = False
     notification_queue: str | None = None
-    sampling: Literal["unsampled"] = "unsampled"
+    sampling: Literal["unsampled", "legacy"] | Sampling = "unsampled"
     start: Annotated[datetime, BeforeValidator(_hour)]
     look_back_days: Annotated[int, Field(ge=1, le=90)] = 2
+    largest_object_bytes: Annotated[int, Field(ge=1_000_000)] = 10_000_000_000
+    largest_expansion: Annotated[int, Field(ge=2)] = 200
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -117,9 +125,17 @@ class Export(Strict):
             raise ValueError(
                 "role_suffix is missing: name the role to assume in the other accounts, such as KentikSecondary"
             )
-        if self.collect_flow_logs and self.bucket is None:
-            raise ValueError("bucket is missing: name the bucket with the flow logs, or set collect_flow_logs: false")
+        if self.collects_logs and self.bucket is None:
+            raise ValueError(
+                "bucket is missing: name the bucket with the logs, or set collect_flow_logs: false and leave "
+                "collect_firewall_logs out"
+            )
         return self
+
+    @property
+    def collects_logs(self) -> bool:
+        """Whether log objects are read: flow logs, firewall logs or both."""
+        return self.collect_flow_logs or self.collect_firewall_logs
 
     @property
     def regions(self) -> tuple[str, ...]:
@@ -138,6 +154,7 @@ class Configuration(Strict):
     """The whole file. `lake` is absolute once loaded: a local folder, or s3://bucket/prefix."""
 
     lake: Place = "./lake"
+    retention_days: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
     exports: tuple[Export, ...] = ()
 
     @model_validator(mode="after")
@@ -147,7 +164,7 @@ class Configuration(Strict):
         if doubled:
             raise ValueError(f"two exports are called {doubled[0]!r}: give each a name of its own")
         # The folders below a prefix are searched too, so one prefix must not lie in another.
-        places = sorted((export.bucket, _folder(export.bucket_prefix), export.name) for export in self.flow_log_exports)
+        places = sorted((export.bucket, _folder(export.bucket_prefix), export.name) for export in self.log_exports)
         for (bucket, folder, name), (other_bucket, other_folder, other) in pairwise(places):
             if bucket == other_bucket and other_folder.startswith(folder):
                 raise ValueError(
@@ -161,9 +178,9 @@ class Configuration(Strict):
         return {export.name: export for export in self.exports}[name]
 
     @property
-    def flow_log_exports(self) -> tuple[Export, ...]:
-        """The exports that collect flow logs."""
-        return tuple(export for export in self.exports if export.collect_flow_logs)
+    def log_exports(self) -> tuple[Export, ...]:
+        """The exports that read log objects."""
+        return tuple(export for export in self.exports if export.collects_logs)
 
 
 def _folder(prefix: str) -> str:

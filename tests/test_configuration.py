@@ -298,13 +298,13 @@ def test_two_exports_do_not_read_the_same_objects(path: Path, first: str, second
 
 @pytest.mark.parametrize(("first", "second"), [("a", "b"), ("a", "ab"), ("a/b", "a/c"), ("ab", "a")])
 def test_two_exports_may_share_a_bucket(path: Path, first: str, second: str) -> None:
-    assert len(loaded(path, two(second="acme-test", first_prefix=first, second_prefix=second)).flow_log_exports) == 2
+    assert len(loaded(path, two(second="acme-test", first_prefix=first, second_prefix=second)).log_exports) == 2
 
 
 def test_an_export_that_reads_no_logs_may_name_the_same_bucket(path: Path) -> None:
     configuration = loaded(path, two(second="acme-test") + "    collect_flow_logs: false\n")
 
-    assert [export.name for export in configuration.flow_log_exports] == ["acme-prod"]
+    assert [export.name for export in configuration.log_exports] == ["acme-prod"]
 
 
 # --- mistakes of the file -----------------------------------------------------------------------------------------

@@ -48,7 +48,8 @@ COLUMNS = {column.name: column for column in (
     Column("text",                TEXT,      "the line as it stands; bytes that are not UTF-8 as \\xNN"),
     Column("reason",              TEXT,      "why the line was rejected"),
     Column("extra_fields",        TEXT_MAP,  "fields that this release does not know, by name"),
-    Column("sample_rate",         INT32,     "one of how many records was kept; multiply bytes and packets by it"),
+    Column("sample_rate",         FLOAT64,   "one of how many records was kept; multiply bytes and packets by it"),
+    Column("sampled_out",         INT64,     "records of the object that sampling left out"),
     # accounts
     Column("account_id",          TEXT,      "AWS account, 12 digits"),
     Column("name",                TEXT,      "Name tag, else the name that AWS gives it"),

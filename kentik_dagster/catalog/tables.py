@@ -125,7 +125,7 @@ TABLES = {
             row="an S3 object and what became of it: ingested, empty or unreadable",
             columns=_columns(
                 "export hour source_object bucket key etag size_bytes posted_at log_type outcome rows rejected_lines "
-                "error ingested_at run_id"
+                "sampled_out error ingested_at run_id"
             ),
             partition_by=("export", "hour"),
             statistics=("source_object", "posted_at"),

@@ -124,7 +124,7 @@ def _ingest_batch(
     ]
     committed: Mapping[str, int] = {}
     if rows:
-        table = pl.concat(rows, how="diagonal").with_columns(sample_rate=pl.lit(1, pl.Int32))
+        table = pl.concat(rows, how="diagonal").with_columns(sample_rate=pl.lit(1.0))
         committed = append_objects(lake["flow_logs"], partition, table)
     if rejected:
         append_objects(lake["rejected_records"], partition, pl.concat(rejected))

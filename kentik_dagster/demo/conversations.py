@@ -6,8 +6,8 @@ from datetime import datetime
 
 import polars as pl
 
+from kentik_dagster.core.randomness import counter, random_below
 from kentik_dagster.demo.population import Population
-from kentik_dagster.demo.randomness import counter, random_below
 from kentik_dagster.demo.traffic import PATTERNS, conversations_of
 
 TCP, ICMP = 6, 1

@@ -9,10 +9,10 @@ from typing import Any
 import polars as pl
 import time_machine
 
+from kentik_dagster.core.randomness import salt
 from kentik_dagster.demo.emulated_aws import EmulatedAws
 from kentik_dagster.demo.flows import log_objects
 from kentik_dagster.demo.organization import Organization
-from kentik_dagster.demo.randomness import salt
 
 PERIOD = timedelta(minutes=5)
 _DATUMS_PER_CALL = 1_000  # what PutMetricData takes

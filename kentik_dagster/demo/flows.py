@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 import polars as pl
 from isal import igzip
 
+from kentik_dagster.core.randomness import counter, random_bits, salt
 from kentik_dagster.demo.conversations import conversations
 from kentik_dagster.demo.organization import Organization
 from kentik_dagster.demo.population import Population, population_of
-from kentik_dagster.demo.randomness import counter, random_bits, salt
 from kentik_dagster.demo.traffic import PATTERNS, conversations_of
 
 # fmt: off

@@ -10,7 +10,8 @@ from itertools import product
 
 import polars as pl
 
-from kentik_dagster.demo.randomness import counter, dotted, random_ids, salt
+from kentik_dagster.core.randomness import counter, salt
+from kentik_dagster.demo.randomness import dotted, random_ids
 
 VPC_CAPACITY = 40_000  # interfaces that fit into the four subnets of a /16 of ours, see `_ROLES`
 SMALLEST_VPC = 4  # a NAT gateway and three instances

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from kentik_dagster.core.randomness import random_below
 from kentik_dagster.demo.organization import UNUSED_HOSTS, Organization
-from kentik_dagster.demo.randomness import dotted, random_below
+from kentik_dagster.demo.randomness import dotted
 from kentik_dagster.demo.traffic import Ends
 
 # Range of made-up internet hosts, how many of it, and the AWS service that the range belongs to.

@@ -8,19 +8,19 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 
 import polars as pl
 
 from kentik_dagster.lake.files import StagedFile, stage
 from kentik_dagster.lake.tables import LakeTable
 
-# In memory; a file of flow records is about a tenth of it.
+# In memory; as a file, flow records are about a tenth of it.
 FILE_BYTES = 64 * 1024 * 1024
 
 
 class Staging:
-    """Files of one partition that hold the rows which were added; safe to use from several threads.
+    """Rows of one partition, and the files that hold them; safe to use from several threads.
 
     Args:
         partition: the partition that all rows belong to.
@@ -31,9 +31,12 @@ class Staging:
         self.table = table
         self.partition = dict(partition)
         self._file_bytes = file_bytes
-        self._files: list[StagedFile] = []
+        self._counts: Counter[str] = Counter()
+        self._discarded: set[str] = set()
+        self._written: list[tuple[StagedFile, Set[str]]] = []
         self._waiting: list[pl.DataFrame] = []
         self._waiting_bytes = 0
+        self._again: dict[tuple[str, frozenset[str]], StagedFile] = {}
         self._lock = threading.Lock()
 
     def add(self, rows: pl.DataFrame) -> None:
@@ -41,38 +44,57 @@ class Staging:
 
         Raises:
             SchemaDifferenceError: the rows do not have the table's columns.
-            ValueError: they name another partition.
+            ValueError: a row names no object, or another partition: it would be appended again by every call.
             LakeError: the file could not be written.
         """
         if rows.is_empty():
             return
+        if rows["source_object"].null_count():
+            raise ValueError("rows without a source_object cannot be counted, and so not be appended exactly once")
+        counts = dict(rows.group_by("source_object").len().iter_rows())
+        full: list[pl.DataFrame] = []
         with self._lock:
+            self._counts.update(counts)
             self._waiting.append(rows)
             self._waiting_bytes += int(rows.estimated_size())
-            if self._waiting_bytes < self._file_bytes:
-                return
-            taken = self._take()
-        self._write(taken)
+            if self._waiting_bytes >= self._file_bytes:
+                full, self._waiting, self._waiting_bytes = self._waiting, [], 0
+        if full:
+            frame = pl.concat(full, how="diagonal")
+            full.clear()
+            file = stage_rows(self.table, self.partition, frame)
+            with self._lock:
+                self._written.append((file, set(frame["source_object"].unique())))
 
-    def files(self) -> Sequence[StagedFile]:
-        """All files; what was waiting is written first."""
+    def discard(self, source_object: str) -> None:
+        """Forget an object of which not all rows could be read."""
         with self._lock:
-            taken = self._take()
-        self._write(taken)
-        return tuple(self._files)
+            self._discarded.add(source_object)
 
-    def _take(self) -> list[pl.DataFrame]:
-        taken, self._waiting, self._waiting_bytes = self._waiting, [], 0
-        return taken
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How many rows of each object were added, without those that were discarded."""
+        return {name: count for name, count in self._counts.items() if name not in self._discarded}
 
-    def _write(self, frames: list[pl.DataFrame]) -> None:
-        if not frames:
-            return
-        rows = pl.concat(frames, how="diagonal")
-        frames.clear()
-        file = stage_rows(self.table, self.partition, rows)
-        with self._lock:
-            self._files.append(file)
+    def files(self, objects: Collection[str]) -> Sequence[StagedFile]:
+        """Files that hold the rows of these objects, and no other rows."""
+        wanted = frozenset(objects)
+        files = []
+        for file, there in self._written:
+            if there <= wanted:
+                files.append(file)
+            elif there & wanted:
+                files.append(self._made_again(file.path, wanted & there, [staged_rows(self.table, file)]))
+        waiting = {name for frame in self._waiting for name in frame["source_object"].unique()}
+        if waiting & wanted:
+            files.append(self._made_again("", wanted & frozenset(waiting), self._waiting))
+        return files
+
+    def _made_again(self, origin: str, objects: frozenset[str], frames: list[pl.DataFrame]) -> StagedFile:
+        if (origin, objects) not in self._again:
+            rows = pl.concat(frames, how="diagonal").filter(pl.col("source_object").is_in(list(objects)))
+            self._again[origin, objects] = stage_rows(self.table, self.partition, rows)
+        return self._again[origin, objects]
 
 
 def stage_rows(table: LakeTable, partition: Mapping[str, str], rows: pl.DataFrame) -> StagedFile:
@@ -85,3 +107,14 @@ def stage_rows(table: LakeTable, partition: Mapping[str, str], rows: pl.DataFram
     if file.partition != partition:
         raise ValueError(f"rows of {dict(file.partition)} do not belong into {dict(partition)} of {table.table.name}")
     return file
+
+
+def staged_rows(table: LakeTable, file: StagedFile) -> pl.DataFrame:
+    """The rows of a staged file, partition columns too."""
+    rows = pl.read_parquet(
+        f"{table.uri}/{file.path}",
+        storage_options=dict(table.storage_options) or None,
+        hive_partitioning=False,
+        glob=False,
+    )
+    return rows.with_columns(pl.lit(value).alias(name) for name, value in file.partition.items())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -87,11 +87,19 @@ class Snapshot:
         )
         return rows.with_columns(pl.lit(row[f"partition.{name}"]).alias(name) for name in self.table.partition_by)
 
-    def object_counts(self, partition: Mapping[str, str]) -> dict[str, int]:
-        """How many rows of each source object the partition holds: the ledger that exactly-once rests on."""
-        if self.files_of(partition).is_empty():
+    def object_counts(self, partition: Mapping[str, str], objects: Collection[str] | None = None) -> dict[str, int]:
+        """How many rows of each source object the partition holds: the ledger that exactly-once rests on.
+
+        Args:
+            objects: the names to count; None: all. Files whose statistics show none of them are not read.
+        """
+        if self.files_of(partition).is_empty() or (objects is not None and not objects):
             return {}
-        counts = self.scan(partition).group_by("source_object").len().collect()
+        rows = self.scan(partition)
+        if objects is not None:
+            name = pl.col("source_object")
+            rows = rows.filter(name >= min(objects), name <= max(objects), name.is_in(list(objects)))
+        counts = rows.group_by("source_object").len().collect()
         return {str(name): int(rows) for name, rows in counts.iter_rows()}
 
 

@@ -5,14 +5,14 @@ All of them go through `converge`, and all of them may be repeated: a second cal
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping
 
 import polars as pl
 
 from kentik_dagster.core.schemas import conformed, no_rows, polars_schema
 from kentik_dagster.lake.commits import Change, converge, partition_lock
-from kentik_dagster.lake.files import StagedFile, stage
+from kentik_dagster.lake.files import StagedFile
+from kentik_dagster.lake.staging import Staging, stage_rows
 from kentik_dagster.lake.tables import LakeTable, Snapshot
 
 
@@ -31,20 +31,26 @@ def append_objects(table: LakeTable, partition: Mapping[str, str], rows: pl.Data
     Raises:
         ValueError: a row names no object, or another partition; it would be appended again by every call.
     """
-    expected = _counts(rows)
+    staging = Staging(table, partition)
+    staging.add(rows)
+    return append_staged(staging)
+
+
+def append_staged(staging: Staging) -> Mapping[str, int]:
+    """Append the staged rows of those source objects of which the partition has none yet, in one commit.
+
+    Returns:
+        As `append_objects`.
+    """
+    table, partition, expected = staging.table, staging.partition, staging.counts
     found: dict[str, int] = {}
-    staged: dict[frozenset[str], StagedFile] = {}
 
     def plan(snapshot: Snapshot) -> Change | None:
         nonlocal found
-        there = snapshot.object_counts(partition)
+        there = snapshot.object_counts(partition, expected.keys())
         found = {name: there.get(name, count) for name, count in expected.items()}
-        missing = frozenset(expected.keys() - there.keys())
-        if not missing:
-            return None
-        if missing not in staged:
-            staged[missing] = _stage(table, partition, rows.filter(pl.col("source_object").is_in(list(missing))))
-        return Change(add=[staged[missing]])
+        missing = expected.keys() - there.keys()
+        return Change(add=staging.files(missing)) if missing else None
 
     if expected:
         converge(table, partition_lock(table.table, partition), plan)
@@ -73,7 +79,7 @@ def merge_partition(
             latest = _complete(merged(there), table)
             if _same_rows(latest, there):
                 return None
-            staged, made_from = [_stage(table, partition, latest)] if latest.height else [], paths
+            staged, made_from = [stage_rows(table, partition, latest)] if latest.height else [], paths
         return Change(add=staged, remove=files)
 
     converge(table, partition_lock(table.table, partition), plan)
@@ -97,7 +103,7 @@ def replace_partition(
         if there == frozenset(file.path for file in staged) and (staged or made_from is not None):
             return None
         if made_from != there:
-            staged, made_from = [_stage(table, partition, frame) for frame in frames() if frame.height], there
+            staged, made_from = [stage_rows(table, partition, frame) for frame in frames() if frame.height], there
         if not staged and files.is_empty():
             return None
         return Change(add=staged, remove=files)
@@ -130,27 +136,11 @@ def append_rows(
         if lacking.is_empty():
             return None
         if not staged or not staged[-1][0].equals(lacking):
-            staged.append((lacking, _stage(table, partition, lacking)))
+            staged.append((lacking, stage_rows(table, partition, lacking)))
         return Change(add=[staged[-1][1]])
 
     converge(table, partition_lock(table.table, partition), plan)
     return appended
-
-
-def _stage(table: LakeTable, partition: Mapping[str, str], rows: pl.DataFrame) -> StagedFile:
-    file = stage(rows, table.table, table.uri, table.storage_options, written_at_ms=time.time_ns() // 1_000_000)
-    if file.partition != partition:
-        # The lock and the ledger are those of `partition`: they would not know of these rows.
-        raise ValueError(f"rows of {dict(file.partition)} do not belong into {dict(partition)} of {table.table.name}")
-    return file
-
-
-def _counts(rows: pl.DataFrame) -> dict[str, int]:
-    if rows.is_empty():
-        return {}
-    if rows["source_object"].null_count():
-        raise ValueError("rows without a source_object cannot be counted, and so not be appended exactly once")
-    return {str(name): int(count) for name, count in rows.group_by("source_object").len().iter_rows()}
 
 
 def _complete(rows: pl.DataFrame, table: LakeTable) -> pl.DataFrame:

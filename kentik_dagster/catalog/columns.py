@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from kentik_dagster.catalog.firewall_logs import BLOCKS, FIREWALL_FIELDS
 from kentik_dagster.catalog.flow_logs import FLOW_FIELDS, INSTANT
 
 TEXT = pa.string()
@@ -30,7 +31,7 @@ COLUMNS = {column.name: column for column in (
     Column("export",              TEXT,      "cloud export of the configuration"),
     Column("hour",                TEXT,      "UTC hour in the log object's file name, such as 2026-11-23T03"),
     Column("source_object",       TEXT,      "short name of the S3 object (bucket, key and ETag) that the row was read from"),
-    Column("log_type",            TEXT,      "vpc or transit_gateway"),
+    Column("log_type",            TEXT,      "vpc, transit_gateway or network_firewall"),
     Column("run_id",              TEXT,      "Dagster run that wrote the row"),
     # S3 objects
     Column("bucket",              TEXT,      "S3 bucket"),
@@ -104,7 +105,7 @@ COLUMNS = {column.name: column for column in (
     Column("dimensions",          TEXT_MAP,  "dimensions of the series by name"),
     Column("statistic",           TEXT,      "Sum, Average, Minimum, Maximum or SampleCount"),
     Column("period_seconds",      INT32,     "length of the period", "s"),
-    Column("timestamp",           INSTANT,   "start of the period"),
+    Column("timestamp",           INSTANT,   "metrics: start of the period; firewall logs: when the event happened"),
     Column("value",               FLOAT64,   "value of the statistic"),
     Column("unit",                TEXT,      "unit of the value, as CloudWatch names it"),
     # enriched flows
@@ -122,7 +123,18 @@ COLUMNS = {column.name: column for column in (
     Column("application",         TEXT,      "application by protocol and port"),
     Column("is_primary_record",   BOOL,      "the one record of its conversation that counts when traffic is to be counted once"),
     Column("metadata_as_of",      INSTANT,   "newest metadata that the resolution knew"),
+    # firewall logs
+    Column("firewall_log_type",   TEXT,      "which log of the firewall: flow, alert or tls"),
+    Column("record",              TEXT,      "the whole record exactly as AWS wrote it, JSON text"),
 )}
 # fmt: on
 
 FLOW_COLUMNS = {field.column: Column(field.column, field.type, field.meaning, field.unit) for field in FLOW_FIELDS}
+FIREWALL_COLUMNS = {
+    **{
+        field.column: Column(field.column, field.type, field.meaning, field.unit)
+        for field in FIREWALL_FIELDS
+        if field.column not in COLUMNS.keys() | FLOW_COLUMNS.keys()
+    },
+    **{name: Column(name, TEXT, meaning) for name, meaning in BLOCKS},
+}

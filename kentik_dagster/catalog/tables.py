@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from kentik_dagster.catalog.columns import COLUMNS, FLOW_COLUMNS, TEXT, Column
+from kentik_dagster.catalog.columns import COLUMNS, FIREWALL_COLUMNS, FLOW_COLUMNS, TEXT, Column
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +53,11 @@ END_COLUMNS = (
 )
 OBSERVING_COLUMNS = ("account_id", "region", "az_id", "vpc_id", "subnet_id", "eni_id", "instance_id")
 FLOW_COPIES = ("protocol", "packets", "bytes", "action", "log_status", "tcp_flags", "flow_direction", "traffic_path")
+
+
+def _firewall(names: str) -> tuple[Column, ...]:
+    known = FLOW_COLUMNS | COLUMNS | FIREWALL_COLUMNS
+    return tuple(known[name] for name in names.split())
 
 
 def _columns(names: str) -> tuple[Column, ...]:
@@ -119,6 +124,21 @@ TABLES = {
             ),
             partition_by=("export", "hour"),
             statistics=("source_object", "start", "end"),
+        ),
+        Table(
+            name="firewall_logs",
+            row="a Network Firewall event: a flow, an alert or a TLS inspection",
+            columns=_firewall(
+                "export hour source_object account_id region firewall_log_type firewall_name availability_zone "
+                "event_timestamp timestamp event_type flow_id src_ip src_port dest_ip dest_port proto protocol app_proto "
+                "direction icmp_type icmp_code tx_id pkt_src tls_inspected alert_action alert_signature_id alert_rev "
+                "alert_gid alert_signature alert_category alert_severity verdict_action netflow_pkts netflow_bytes "
+                "netflow_start netflow_end netflow_age netflow_min_ttl netflow_max_ttl netflow_tx_cnt tcp_flags sni "
+                "revocation_status revocation_action aws_category alert netflow tcp tls http dns tls_error "
+                "revocation_check aws_metadata record"
+            ),
+            partition_by=("export", "hour"),
+            statistics=("source_object", "event_timestamp"),
         ),
         Table(
             name="flow_log_objects",

@@ -9,6 +9,7 @@ from assets.partitions import Partitions, days_of, flow_key, hours_by_export
 from assets.tables import table_assets, table_spec
 from kentik_dagster.aws.flow_logs import LogBucket
 from kentik_dagster.configuration import Configuration
+from kentik_dagster.core.flow_log_keys import log_objects
 from kentik_dagster.errors import KentikDagsterError
 from kentik_dagster.work.ingest import Ingested, ingest_hour
 from resources.aws import Aws
@@ -17,7 +18,7 @@ from resources.lake import Lake
 
 OBJECTS_READABLE = "every_object_readable"
 LINES_READABLE = "every_line_readable"
-_TABLES = ("flow_logs", "flow_log_objects", "rejected_records")
+_TABLES = ("flow_logs", "firewall_logs", "flow_log_objects", "rejected_records")
 _CHECKS = (
     dg.AssetCheckSpec(
         OBJECTS_READABLE,
@@ -58,7 +59,7 @@ def _readers(configuration: Configuration, bucket: str) -> str:
 
 
 def flow_log_assets(configuration: Configuration, partitions: Partitions) -> list[dg.AssetsDefinition]:
-    """`flow_log_batches`, which keeps `flow_logs`, `flow_log_objects` and `rejected_records`."""
+    """`flow_log_batches`, which keeps `flow_logs`, `firewall_logs`, `flow_log_objects` and `rejected_records`."""
     names = sorted({export.log_bucket for export in configuration.log_exports})
     buckets = [bucket_key(name) for name in names]
     specs = [table_spec(name, deps=buckets, group="flow_logs", partitions_def=partitions.flows) for name in _TABLES]
@@ -70,26 +71,34 @@ def flow_log_assets(configuration: Configuration, partitions: Partitions) -> lis
         """Every log object of these hours that the lake does not hold yet, read and committed."""
         ingested: list[Ingested] = []
         failures: list[str] = []
+        ignored = 0
         for export, hours in hours_by_export(context.partition_keys).items():
             try:
                 bucket = LogBucket(aws.access(configuration.export(export)))
-                listed = bucket.objects(days_of(hours))
+                everything = bucket.everything(days_of(hours))
             except KentikDagsterError as error:
                 failures.append(str(error))
                 continue
+            listed = log_objects(everything).sort("key")
+            ignored += everything.height - listed.height
             for hour in hours:
                 objects = listed.filter(pl.col("hour") == hour)
-                done = ingest_hour(
-                    bucket, lake.tables, hour, objects,
-                    run_id=context.run.run_id, clock=clock.now, progress=context.log.info,
-                )  # fmt: skip
+                try:
+                    done = ingest_hour(
+                        bucket, lake.tables, hour, objects,
+                        run_id=context.run.run_id, clock=clock.now, progress=context.log.info,
+                    )  # fmt: skip
+                except KentikDagsterError as error:
+                    failures.append(f"{export} {hour}: {error}")
+                    continue
                 ingested.append(done)
                 for table, numbers in _metadata(done).items():
                     context.add_asset_metadata(numbers, asset_key=table, partition_key=flow_key(export, hour))
         if failures:
             raise dg.Failure("\n".join(failures), allow_retries=False)
         for table in _TABLES:
-            yield dg.MaterializeResult(table)
+            of_run = {"objects_ignored_in_run": ignored} if table == "flow_log_objects" else {}
+            yield dg.MaterializeResult(table, metadata=of_run)
         yield from _checks(ingested)
 
     return [flow_log_batches]
@@ -98,13 +107,15 @@ def flow_log_assets(configuration: Configuration, partitions: Partitions) -> lis
 def _metadata(done: Ingested) -> dict[str, dict[str, int | float]]:
     lag = {"p50": done.lag(0.5), "p95": done.lag(0.95)}
     return {
-        "flow_logs": {"rows_in_run": done.rows}
+        "flow_logs": {"rows_in_run": done.rows("vpc", "transit_gateway")}
         | {f"lag_seconds_{name}": value.total_seconds() for name, value in lag.items() if value is not None},
+        "firewall_logs": {"rows_in_run": done.rows("network_firewall")},
         "flow_log_objects": {
             "objects_listed": done.listed,
             "objects_in_run": done.objects.height,
             "bytes_in_run": done.size_bytes,
             "unreadable_in_run": done.count("unreadable"),
+            "records_sampled_out_in_run": done.sampled_out,
         },
         "rejected_records": {"rejected_lines_in_run": done.rejected_lines},
     }

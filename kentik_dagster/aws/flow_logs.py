@@ -1,4 +1,4 @@
-"""Flow log objects in the bucket: which there are, and their text.
+"""Log objects in the bucket: which there are.
 
 Listing costs what the look-back window holds, not what the bucket's history holds: folders are discovered with a
 delimiter, and only the day folders that are asked for are listed (flow_logs.md §2 and §3).
@@ -10,15 +10,15 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
-from typing import Any, cast
+from typing import Any
 
 import polars as pl
 from botocore.exceptions import BotoCoreError, ClientError
-from isal import igzip, igzip_lib
 
+from kentik_dagster.aws.contents import stored_chunks
 from kentik_dagster.aws.sessions import ExportAccess, error_code
 from kentik_dagster.core.flow_log_keys import log_objects
-from kentik_dagster.errors import BucketError, UnreadableObjectError
+from kentik_dagster.errors import BucketError
 
 LISTED: dict[str, pl.DataType | type[pl.DataType]] = {
     "bucket": pl.String,
@@ -31,9 +31,9 @@ CONCURRENT_LISTINGS = 8
 # Folders between bucket_prefix and AWSLogs/: the wizard makes one for each VPC.
 _DEEPEST_PREFIX = 3
 _ACCOUNT_FOLDER = re.compile(r"(?:aws-account-id=)?\d{12}/$")
-_SERVICE_FOLDER = re.compile(r"(?:aws-service=|service=)?vpcflowlogs/$")
-# isal's stubs say that its error is an instance.
-_IsalError = cast("type[Exception]", igzip_lib.IsalError)
+_FLOW_LOGS_FOLDER = re.compile(r"/(?:aws-service=|service=)?vpcflowlogs/$")
+_FIREWALL_FOLDER = re.compile(r"/network-firewall/$")
+_FIREWALL_LOG_FOLDER = re.compile(r"/(?:flow|alert|tls)/$")
 _REGION_FOLDER = re.compile(r"(?:aws-region=)?[a-z]{2}(?:-[a-z]+)+-\d/$")
 
 
@@ -46,16 +46,24 @@ class LogBucket:
         self._client = access.primary.client("s3", access.export.region)
 
     def objects(self, days: Iterable[date]) -> pl.DataFrame:
-        """The flow log objects in the folders of some days.
+        """The log objects in the folders of some days.
 
         Returns:
             One row per object, sorted by key: the columns of LISTED, and those that
-            `core.flow_log_keys.log_objects` adds. Objects that are no flow logs are left out.
+            `core.flow_log_keys.log_objects` adds. Objects that are no logs are left out.
 
         Raises:
             BucketError: the bucket cannot be listed.
         """
-        folders = self.region_folders()
+        return log_objects(self.everything(days)).sort("key")
+
+    def everything(self, days: Iterable[date]) -> pl.DataFrame:
+        """All objects in the folders of some days, logs or not: the columns of LISTED.
+
+        Raises:
+            BucketError: the bucket cannot be listed.
+        """
+        folders = self.day_parents()
         wanted = [
             f"{folder}{day:year=%Y/month=%m/day=%d/}" if "aws-region=" in folder else f"{folder}{day:%Y/%m/%d/}"
             for day in sorted(set(days))
@@ -63,35 +71,25 @@ class LogBucket:
         ]
         with ThreadPoolExecutor(CONCURRENT_LISTINGS, thread_name_prefix="list") as pool:
             pages = [row for rows in pool.map(lambda prefix: list(self._listed(prefix)), wanted) for row in rows]
-        listed = pl.DataFrame(pages, schema=LISTED, orient="row")
-        return log_objects(listed).sort("key")
+        return pl.DataFrame(pages, schema=LISTED, orient="row")
 
-    def region_folders(self) -> Sequence[str]:
-        """The prefixes that hold day folders: one for each account, service folder and region."""
+    def day_parents(self) -> Sequence[str]:
+        """The prefixes that hold day folders, of the kinds of logs that the export collects."""
         accounts = self._below(self._roots(), _ACCOUNT_FOLDER)
-        return self._below(self._below(accounts, _SERVICE_FOLDER), _REGION_FOLDER)
+        services = self._folders(accounts)
+        parents: list[str] = []
+        if self.export.collect_flow_logs:
+            flow_logs = [folder for folder in services if _FLOW_LOGS_FOLDER.search(folder)]
+            parents += self._below(flow_logs, _REGION_FOLDER)
+        if self.export.collect_firewall_logs:
+            firewalls = [folder for folder in services if _FIREWALL_FOLDER.search(folder)]
+            regions = self._below(self._below(firewalls, _FIREWALL_LOG_FOLDER), _REGION_FOLDER)
+            parents += self._folders(regions)
+        return parents
 
-    def text(self, key: str, etag: str) -> bytes:
-        """The uncompressed text of one object, only if it still is the content that was listed.
-
-        Content that was put there since has an ETag, and so a name, of its own: read under the old name it would
-        count twice.
-
-        Raises:
-            UnreadableObjectError: it is gone, refused, archived, or no whole gzip; the message says which.
-        """
-        try:
-            body = self._client.get_object(Bucket=self.name, Key=key, IfMatch=f'"{etag}"')["Body"].read()
-        except ClientError as error:
-            raise UnreadableObjectError(_refusal(error)) from error
-        except BotoCoreError as error:
-            raise UnreadableObjectError(f"S3 did not give the object: {error}") from error
-        if not body:
-            return b""
-        try:
-            return bytes(igzip.decompress(body))
-        except (OSError, EOFError, _IsalError) as error:
-            raise UnreadableObjectError(f"the object is not whole gzip: {error}") from error
+    def chunks(self, key: str, etag: str) -> Iterator[bytes]:
+        """The stored bytes of one object; errors as `contents.stored_chunks`."""
+        return stored_chunks(self._client, self.name, key, etag)
 
     def _roots(self) -> list[str]:
         """Every AWSLogs/ folder below the export's prefix, a few folders deep at the most."""
@@ -102,7 +100,8 @@ class LogBucket:
         for _ in range(_DEEPEST_PREFIX + 1):
             found = self._folders(level)
             roots += [folder for folder in found if folder.endswith("AWSLogs/")]
-            level = [folder for folder in found if not folder.endswith("AWSLogs/")]
+            # A prefix may be called AWSLogs itself: the last folder of that name counts.
+            level = [folder for folder in found if not _ACCOUNT_FOLDER.search(folder)]
             if not level:
                 break
         return roots
@@ -131,15 +130,3 @@ class LogBucket:
                 error.response.get("Error", {}).get("Message", "") if isinstance(error, ClientError) else str(error)
             )
             raise BucketError(self.name, self.export.name, error_code(error), message) from error
-
-
-def _refusal(error: ClientError) -> str:
-    code = error_code(error)
-    reasons = {
-        "PreconditionFailed": "the object was overwritten between listing and reading",
-        "NoSuchKey": "the object vanished between listing and reading",
-        "InvalidObjectState": "the object is archived: restore it, and keep log objects out of archive classes",
-        "AccessDenied": "S3 refuses the object: grant s3:GetObject on it, and kms:Decrypt if it is encrypted with KMS",
-    }
-    message = error.response.get("Error", {}).get("Message", "")
-    return f"{reasons.get(code, 'S3 did not give the object')} ({code}: {message})"

@@ -34,6 +34,13 @@ class Sampler:
         self._kept_back = pl.DataFrame()
         self.left_out = 0
 
+    @property
+    def sample_rate(self) -> float:
+        """What each kept flow stands for; with "legacy" it is known once all parts have been taken."""
+        if self._rate != "legacy":
+            return float(self._rate)
+        return self._flows / max(1, self._kept_back.height)
+
     def take(self, rows: pl.DataFrame) -> pl.DataFrame:
         """The rows of this part that are kept for certain, in their order, with `sample_rate` (float64)."""
         if self._rate == 1 or rows.is_empty():
@@ -51,9 +58,7 @@ class Sampler:
             self._kept_back = pl.concat([self._kept_back, flows], how="diagonal").bottom_k(LEGACY_RECORDS, by=_ROW_KEY)
             kept = coverage
         else:
-            chosen = flows.filter(pl.col(_ROW_KEY) % self._rate == 0).with_columns(
-                sample_rate=pl.lit(float(self._rate))
-            )
+            chosen = flows.filter(pl.col(_ROW_KEY) % self._rate == 0).with_columns(sample_rate=pl.lit(self.sample_rate))
             self.left_out += flows.height - chosen.height
             kept = pl.concat([coverage, chosen], how="diagonal").sort(_ROW_INDEX)
         return kept.drop(_ROW_KEY, _ROW_INDEX)
@@ -64,4 +69,4 @@ class Sampler:
             return pl.DataFrame()
         self.left_out = self._flows - self._kept_back.height
         kept = self._kept_back.sort(_ROW_INDEX).drop(_ROW_KEY, _ROW_INDEX)
-        return kept.with_columns(sample_rate=pl.lit(self._flows / kept.height))
+        return kept.with_columns(sample_rate=pl.lit(self.sample_rate))

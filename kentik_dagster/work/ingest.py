@@ -9,7 +9,7 @@ What is pending follows from the rows and the audit, so a run that was killed an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,15 +18,16 @@ import polars as pl
 
 from kentik_dagster.aws.flow_logs import LogBucket
 from kentik_dagster.catalog.tables import TABLES
-from kentik_dagster.core.flow_log_text import ParsedText, parse_text
 from kentik_dagster.core.ledger import batches, pending_objects, unproven_objects
 from kentik_dagster.core.schemas import polars_schema
-from kentik_dagster.errors import UnreadableObjectError
 from kentik_dagster.lake.tables import Lake
-from kentik_dagster.lake.writes import append_objects, merge_partition
+from kentik_dagster.lake.writes import append_staged, merge_partition
+from kentik_dagster.work.reading import BatchStaging, Read, read_object
 
 # Gunzip and parsing release the interpreter; more threads than this only hold more memory.
 CONCURRENT_OBJECTS = 4
+# The tables that hold the rows of objects; each object's rows are in one of them.
+ROW_TABLES = ("flow_logs", "firewall_logs")
 _AUDIT = polars_schema(TABLES["flow_log_objects"])
 
 
@@ -46,10 +47,14 @@ class Ingested:
         """How many objects had this outcome."""
         return self.objects.filter(pl.col("outcome") == outcome).height
 
+    def rows(self, *log_types: str) -> int:
+        """Rows of the objects of these log types that were ingested."""
+        return int(self.objects.filter(pl.col("log_type").is_in(log_types))["rows"].sum())
+
     @property
-    def rows(self) -> int:
-        """Rows of the objects that were ingested."""
-        return int(self.objects["rows"].sum())
+    def sampled_out(self) -> int:
+        """Records that sampling left out."""
+        return int(self.objects["sampled_out"].sum())
 
     @property
     def rejected_lines(self) -> int:
@@ -87,9 +92,8 @@ def ingest_hour(
         progress: told a sentence after each batch.
     """
     partition = {"export": bucket.export.name, "hour": hour}
-    audit = lake["flow_log_objects"].read(partition)
-    committed = lake["flow_logs"].open().object_counts(partition)
-    unproven = unproven_objects(audit, committed)
+    audit = lake["flow_log_objects"].read(partition).join(listed, on="source_object", how="semi")
+    unproven = unproven_objects(audit, committed_rows(lake, partition, audit["source_object"].to_list()))
     pending = pending_objects(listed, audit.join(unproven, on="source_object", how="anti"))
     lines: list[pl.DataFrame] = []
     done = 0
@@ -102,6 +106,14 @@ def ingest_hour(
     return Ingested(listed=listed.height, objects=objects)
 
 
+def committed_rows(lake: Lake, partition: Mapping[str, str], objects: Collection[str]) -> dict[str, int]:
+    """How many rows of each of these objects the tables of rows hold, whichever of them it belongs to."""
+    counts: dict[str, int] = {}
+    for table in ROW_TABLES:
+        counts |= lake[table].open().object_counts(partition, objects)
+    return counts
+
+
 def _ingest_batch(
     bucket: LogBucket,
     lake: Lake,
@@ -111,27 +123,24 @@ def _ingest_batch(
     clock: Callable[[], datetime],
 ) -> pl.DataFrame:
     """Read one batch and commit it; returns its audit lines."""
+    staging = BatchStaging(lake, partition)
     with ThreadPoolExecutor(CONCURRENT_OBJECTS, thread_name_prefix="read") as pool:
-        contents = list(pool.map(lambda row: _read(bucket, row), objects.iter_rows(named=True)))
+        reads = list(pool.map(lambda row: read_object(bucket, row, staging), objects.iter_rows(named=True)))
+    committed: dict[str, int] = {}
+    for rows in staging.rows.values():
+        committed |= append_staged(rows)
+    append_staged(staging.rejected)
     names: Sequence[str] = objects["source_object"].to_list()
-    keys: Sequence[str] = objects["key"].to_list()
-    parsed = {name: text for name, text in zip(names, contents, strict=True) if isinstance(text, ParsedText)}
-    rows = [_placed(text.rows, partition, name) for name, text in parsed.items() if text.rows.height]
-    rejected = [
-        _placed(text.rejected, partition, name).with_columns(key=pl.lit(key))
-        for key, name, text in zip(keys, names, contents, strict=True)
-        if isinstance(text, ParsedText) and text.rejected.height
-    ]
-    committed: Mapping[str, int] = {}
-    if rows:
-        table = pl.concat(rows, how="diagonal").with_columns(sample_rate=pl.lit(1.0))
-        committed = append_objects(lake["flow_logs"], partition, table)
-    if rejected:
-        append_objects(lake["rejected_records"], partition, pl.concat(rejected))
+    committed |= committed_rows(lake, partition, [name for name in names if name not in committed])
     audit = objects.select("source_object", "bucket", "key", "etag", "size_bytes", "posted_at").with_columns(
         pl.DataFrame(
-            [_result(text, committed.get(name, 0)) for name, text in zip(names, contents, strict=True)],
-            schema={name: _AUDIT[name] for name in ("log_type", "outcome", "rows", "rejected_lines", "error")},
+            [
+                _result(lake, partition, name, read, committed.get(name, 0))
+                for name, read in zip(names, reads, strict=True)
+            ],
+            schema={
+                name: _AUDIT[name] for name in ("log_type", "outcome", "rows", "rejected_lines", "sampled_out", "error")
+            },
         ),
         **{name: pl.lit(value) for name, value in partition.items()},
         ingested_at=pl.lit(clock(), _AUDIT["ingested_at"]),
@@ -142,44 +151,37 @@ def _ingest_batch(
     return audit
 
 
-def _read(bucket: LogBucket, s3_object: Mapping[str, object]) -> ParsedText | UnreadableObjectError:
-    if s3_object["format"] != "gz":
-        return UnreadableObjectError(
-            "Parquet flow logs are not read by this release: choose text as the flow log's file format. "
-            "The object stays in the bucket, and a later release reads it."
-        )
-    try:
-        return parse_text(bucket.text(str(s3_object["key"]), str(s3_object["etag"])))
-    except UnreadableObjectError as error:
-        return error
-
-
-def _placed(rows: pl.DataFrame, partition: Mapping[str, str], source_object: str) -> pl.DataFrame:
-    return rows.with_columns(
-        **{name: pl.lit(value) for name, value in partition.items()}, source_object=pl.lit(source_object)
-    )
-
-
-def _result(content: ParsedText | UnreadableObjectError, committed: int) -> dict[str, object]:
+def _result(lake: Lake, partition: Mapping[str, str], name: str, read: Read, committed: int) -> dict[str, object]:
     """The audit of one object: its outcome, its numbers, and the error if there was one."""
-    nothing = {"log_type": None, "rows": 0, "rejected_lines": 0}
-    if isinstance(content, UnreadableObjectError):
-        return nothing | {"outcome": "unreadable", "error": str(content)}
-    if content.rows.height != committed:
-        return nothing | {
-            "outcome": "unreadable",
-            "error": f"the object has {content.rows.height} rows, and flow_logs holds {committed} of it: something "
-            "other than kentik_dagster wrote there. Delete the rows of this source_object, and run the hour again.",
-        }
-    log_type = content.rows["log_type"][0] if content.rows.height else None
-    lines = content.rows.height + content.rejected.height
+    nothing = {"log_type": None, "rows": 0, "rejected_lines": 0, "sampled_out": 0}
+    if read.error is not None:  # a run before this one may have read it; its audit line then stays
+        return nothing | {"outcome": "unreadable", "error": read.error}
+    sampled_out = read.sampled_out
+    if read.rows != committed:
+        if not _sampled_otherwise(lake, partition, name, read):
+            return nothing | {
+                "outcome": "unreadable",
+                "error": f"the object has {read.rows} rows, and {read.table} holds {committed} of it: something other "
+                "than kentik_dagster wrote there. Delete the rows of this source_object, and run the hour again.",
+            }
+        sampled_out += read.rows - committed
+    lines = committed + read.rejected_lines + sampled_out
     return {
-        "log_type": log_type,
+        "log_type": read.log_type,
         "outcome": "ingested" if lines else "empty",
-        "rows": content.rows.height,
-        "rejected_lines": content.rejected.height,
+        "rows": committed,
+        "rejected_lines": read.rejected_lines,
+        "sampled_out": sampled_out,
         "error": None,
     }
+
+
+def _sampled_otherwise(lake: Lake, partition: Mapping[str, str], name: str, read: Read) -> bool:
+    """Whether the rows that are there were committed at another sampling rate, which has been changed since."""
+    if read.table != "flow_logs":
+        return False
+    rates = lake["flow_logs"].scan(partition).filter(pl.col("source_object") == name).select("sample_rate").collect()
+    return rates.height <= read.rows + read.sampled_out and rates["sample_rate"].max() != read.sample_rate
 
 
 def _with_lines(there: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:

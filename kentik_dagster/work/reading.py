@@ -1,0 +1,143 @@
+"""One log object from the bucket into staged rows, part by part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from kentik_dagster.aws.contents import Bounds, text_parts
+from kentik_dagster.aws.flow_logs import LogBucket
+from kentik_dagster.configuration import Export, Sampling
+from kentik_dagster.core.firewall_logs import parse_events
+from kentik_dagster.core.flow_log_parquet import parquet_parts
+from kentik_dagster.core.flow_log_text import parse_text
+from kentik_dagster.core.parsed import Parsed
+from kentik_dagster.core.sampling import Rate, Sampler
+from kentik_dagster.errors import UnreadableObjectError
+from kentik_dagster.lake.staging import Staging
+from kentik_dagster.lake.tables import Lake
+
+FIREWALL = "network-firewall"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """What an object gave.
+
+    Attributes:
+        table: the table that its rows belong to.
+        log_type: vpc, transit_gateway or network_firewall; None: it has no rows.
+        rows: rows that were staged.
+        rejected_lines: lines that could not be read.
+        sampled_out: records that sampling left out.
+        sample_rate: what each flow that was kept stands for.
+        error: why the object could not be read; its rows were discarded then.
+    """
+
+    table: str
+    log_type: str | None = None
+    rows: int = 0
+    rejected_lines: int = 0
+    sampled_out: int = 0
+    sample_rate: float = 1.0
+    error: str | None = None
+
+
+class BatchStaging:
+    """Where the rows of a batch of objects wait for their commit: one staging for each table."""
+
+    def __init__(self, lake: Lake, partition: Mapping[str, str]) -> None:
+        self.partition = partition
+        self.rows = {name: Staging(lake[name], partition) for name in ("flow_logs", "firewall_logs")}
+        self.rejected = Staging(lake["rejected_records"], partition)
+
+    def discard(self, source_object: str) -> None:
+        """Forget everything of an object."""
+        for staging in (*self.rows.values(), self.rejected):
+            staging.discard(source_object)
+
+
+def read_object(bucket: LogBucket, s3_object: Mapping[str, object], staging: BatchStaging) -> Read:
+    """Read one object into the staging; an object that cannot be read leaves nothing there.
+
+    Args:
+        s3_object: a row of `LogBucket.objects`.
+    """
+    name = str(s3_object["source_object"])
+    table = "firewall_logs" if s3_object["family"] == FIREWALL else "flow_logs"
+    placed = {**staging.partition, "source_object": name}
+    if table == "firewall_logs":
+        placed |= {column: str(s3_object[column]) for column in ("account_id", "region", "firewall_log_type")}
+    sampler = None if table == "firewall_logs" else Sampler(sampling_rate(bucket.export), name)
+    log_type: str | None = None
+    rows = rejected = 0
+    try:
+        for part in _parts(bucket, s3_object):
+            if part.rows.height and log_type is None:
+                log_type = "network_firewall" if sampler is None else str(part.rows["log_type"][0])
+            kept = part.rows if sampler is None else sampler.take(part.rows)
+            rows += _add(staging.rows[table], kept, placed)
+            where = {**staging.partition, "source_object": name, "key": str(s3_object["key"])}
+            rejected += _add(staging.rejected, part.rejected, where)
+        if sampler is not None:
+            rows += _add(staging.rows[table], sampler.rest(), placed)
+    except UnreadableObjectError as error:
+        staging.discard(name)
+        return Read(table=table, error=str(error))
+    return Read(
+        table=table,
+        log_type=log_type,
+        rows=rows,
+        rejected_lines=rejected,
+        sampled_out=0 if sampler is None else sampler.left_out,
+        sample_rate=1.0 if sampler is None else sampler.sample_rate,
+    )
+
+
+def sampling_rate(export: Export) -> Rate:
+    """The sampling rate of an export, as `core.sampling` names it."""
+    if isinstance(export.sampling, Sampling):
+        return export.sampling.rate
+    return 1 if export.sampling == "unsampled" else "legacy"
+
+
+def _parts(bucket: LogBucket, s3_object: Mapping[str, object]) -> Iterator[Parsed]:
+    """The parsed parts of one object."""
+    bounds = Bounds(largest_bytes=bucket.export.largest_object_bytes, largest_expansion=bucket.export.largest_expansion)
+    stored = bucket.chunks(str(s3_object["key"]), str(s3_object["etag"]))
+    if s3_object["format"] == "parquet":
+        yield from parquet_parts(b"".join(stored), largest_bytes=bounds.largest_bytes)
+    elif s3_object["family"] == FIREWALL:
+        yield from _event_parts(text_parts(stored, bounds))
+    else:
+        yield from _record_parts(text_parts(stored, bounds))
+
+
+def _record_parts(texts: Iterator[bytes]) -> Iterator[Parsed]:
+    layout: tuple[str, ...] | None = None
+    first_line = 1
+    for text in texts:
+        part = parse_text(text, layout=layout, first_line=first_line)
+        yield part
+        layout = part.layout
+        first_line += part.lines
+
+
+def _event_parts(texts: Iterator[bytes]) -> Iterator[Parsed]:
+    rest = b""
+    first_line = 1
+    for text in texts:
+        part = parse_events(rest + text, first_line=first_line, last=False)
+        yield part
+        rest = part.rest
+        first_line += part.lines
+    if rest:
+        yield parse_events(rest, first_line=first_line)
+
+
+def _add(staging: Staging, rows: pl.DataFrame, placed: Mapping[str, str]) -> int:
+    if rows.height:
+        staging.add(rows.with_columns(pl.lit(value).alias(column) for column, value in placed.items()))
+    return rows.height

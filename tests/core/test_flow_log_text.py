@@ -9,18 +9,19 @@ import pytest
 
 from kentik_dagster.catalog.flow_logs import VPC_DEFAULT_FORMAT
 from kentik_dagster.core import flow_log_text
-from kentik_dagster.core.flow_log_text import ParsedText, parse_text
+from kentik_dagster.core.flow_log_text import parse_text
+from kentik_dagster.core.parsed import Parsed
 from kentik_dagster.demo.flows import FIELDS, flow_records, log_text
 from kentik_dagster.demo.organization import Size, made_up_organization
 from kentik_dagster.errors import UnreadableObjectError
 
 
-def parsed(*lines: str) -> ParsedText:
+def parsed(*lines: str) -> Parsed:
     """What a file of these lines gives."""
     return parse_text("".join(f"{line}\n" for line in lines).encode())
 
 
-def damage(text: ParsedText) -> list[tuple[int, str]]:
+def damage(text: Parsed) -> list[tuple[int, str]]:
     """The numbers and reasons of the lines that were rejected."""
     return list(text.rejected.select("line_number", "reason").iter_rows())
 
@@ -238,7 +239,7 @@ def test_a_rejected_line_is_kept_as_it_stands() -> None:
 def test_the_default_format_as_aws_writes_it_is_regular() -> None:
     line = "2 111122223333 eni-0a1 192.0.2.1 192.0.2.2 1 2 6 3 4 1700000000 1700000060 ACCEPT OK"
 
-    assert flow_log_text._read_regular(f"{' '.join(VPC_DEFAULT_FORMAT)}\n{line}\n".encode()) is not None
+    assert flow_log_text._read_regular(f"{' '.join(VPC_DEFAULT_FORMAT)}\n{line}\n".encode(), None) is not None
 
 
 @pytest.mark.parametrize("damaged_line", ["x", "- -", "1 2 3 4", ""])
@@ -264,3 +265,93 @@ def test_the_demos_records_come_back_as_they_were_written() -> None:
     read = text.rows.with_columns(pl.col("start", "end").dt.epoch("s")).select(columns)
     assert text.rejected.is_empty()
     assert read.equals(records.select(columns).cast(read.schema))
+
+
+def test_a_part_goes_on_with_the_layout_and_the_line_numbers_of_the_one_before() -> None:
+    first = parse_text(b"version dstport\n5 80\n", last=False)
+
+    second = parse_text(b"5 81\n5\n", layout=first.layout, first_line=first.lines + 1)
+
+    assert second.rows.select("version", "dstport").rows() == [(5, 81)]
+    assert damage(second) == [(4, "1 values for 2 fields")]
+    assert (first.lines, second.lines, second.layout) == (2, 2, ("version", "dstport"))
+
+
+def test_a_part_without_a_header_is_regular_once_the_layout_is_known() -> None:
+    part = flow_log_text._read_regular(b"5 80\n5 81\n", ("version", "dstport"))
+
+    assert part is not None
+    assert part.rows["dstport"].to_list() == [80, 81]
+
+
+def test_a_part_that_begins_with_a_header_has_its_layout() -> None:
+    part = parse_text(b"dstport version\n80 5\n", layout=("version", "dstport"), first_line=9)
+
+    assert part.rows.select("version", "dstport").rows() == [(5, 80)]
+    assert part.layout == ("dstport", "version")
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b" \r\n"])
+def test_a_blank_part_changes_nothing(content: bytes) -> None:
+    part = parse_text(content, layout=("version", "dstport"), first_line=5)
+
+    assert part.rows.height == part.rejected.height == 0
+    assert (part.layout, part.lines) == (("version", "dstport"), content.count(b"\n"))
+
+
+def test_an_unfinished_line_at_the_end_of_a_part_is_left_for_the_next() -> None:
+    part = parse_text(b"version dstport\n5 80\n5 8", last=False)
+
+    assert part.rows.height == 1
+    assert (part.lines, part.rest) == (2, b"5 8")
+
+
+def test_only_the_first_part_can_show_that_nobody_names_the_fields() -> None:
+    part = parse_text(b"5 10.0.0.1 80\n", first_line=101)
+
+    assert damage(part) == [(101, "3 values before the first header line, which the default formats do not have")]
+
+
+def test_a_header_of_mostly_unknown_fields_is_known_again_in_a_later_part() -> None:
+    header = ("version", "a", "b", "c")
+
+    part = parse_text(b"5 x y z\nversion a b c\n5 x y z\n", layout=header, first_line=50)
+
+    assert part.rows.height == 2
+    assert part.rejected.is_empty()
+
+
+@pytest.mark.parametrize(
+    ("value", "tag"),
+    [
+        ("a%20b", "a b"),
+        ("Z%C3%BCrich", "Zürich"),
+        ("100%25", "100%"),
+        ("%2520", "%20"),  # once
+        ("a+b", "a+b"),
+        ("%ff", "%ff"),  # no UTF-8
+        ("50%", "50%"),
+        ("%2D", "-"),  # a tag that says so, and not a tag that is missing
+        ("-", None),
+    ],
+)
+@pytest.mark.parametrize("field", ["instance-tag", "instance-tag-2", "interface-tag-2", "asg-tag", "asg-tag-2"])
+def test_values_of_tags_are_decoded_once(field: str, value: str, tag: str | None) -> None:
+    text = parsed(f"{field} bytes", f"{value} 1", "plain 2", f"{value} 3")
+
+    assert text.rows[field.replace("-", "_")].to_list() == [tag, "plain", tag]
+
+
+def test_percent_signs_of_other_fields_stay() -> None:
+    text = parsed("action new-field bytes", "a%20b c%20d 1")
+
+    assert text.rows.select("action", "extra_fields").rows() == [("a%20b", {"new-field": "c%20d"})]
+
+
+def test_the_default_format_without_a_header_is_regular() -> None:
+    line = "2 111122223333 eni-0a1 192.0.2.1 192.0.2.2 1 2 6 3 4 1700000000 1700000060 ACCEPT OK\n"
+
+    part = flow_log_text._read_regular(line.encode(), None)
+
+    assert part is not None
+    assert part.layout is None

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from hypothesis import given, settings
+import polars as pl
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
 
-from kentik_dagster.catalog.flow_logs import FLOW_FIELDS, INSTANT, LARGEST_VALUE
+from kentik_dagster.catalog.flow_logs import TRANSIT_GATEWAY_DEFAULT_FORMAT, VPC_DEFAULT_FORMAT
 from kentik_dagster.core import flow_log_text
 from kentik_dagster.core.flow_log_text import parse_text
-
-FIELDS = {field.name: field for field in FLOW_FIELDS}
-INSTANTS = {name for name, field in FIELDS.items() if field.type == INSTANT}
-NUMBERS = {name for name, field in FIELDS.items() if str(field.type) in ("int32", "int64")} | INSTANTS
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+from kentik_dagster.core.parsed import Parsed
+from kentik_dagster.errors import UnreadableObjectError
+from tests.core.made_up_records import FIELDS, NUMBERS, largest, layouts, row_of, said, values
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,64 +29,7 @@ class Line:
     is_silent: bool = False  # blank, or a header
 
 
-_UNKNOWN = ("new-field", "text", "x9")
-# fmt: off
-_TEXTS = st.sampled_from([
-    "-", "None", "192.0.2.1", "2001:db8::1", "eni-0a1", "ACCEPT", "TransitGateway", "ä", '"', "#", "\x00", "\xa0",
-    "a\x0bb", "a" * 300,
-])
-# fmt: on
 _BLANK_RUNS = st.sampled_from([" ", " ", " ", " ", " ", " ", "  ", "\t", " \t "])
-
-
-@st.composite
-def layouts(draw: st.DrawFn) -> list[str]:
-    known = draw(st.lists(st.sampled_from(sorted(FIELDS)), min_size=1, max_size=7, unique=True))
-    unknown = draw(st.lists(st.sampled_from(_UNKNOWN), max_size=(len(known) - 1) // 2, unique=True))
-    return draw(st.permutations([*known, *unknown]))
-
-
-def largest(name: str) -> int:
-    if name in INSTANTS:
-        return 4_102_444_800_000
-    return LARGEST_VALUE.get(FIELDS[name].column, 2**31 - 1 if str(FIELDS[name].type) == "int32" else 2**63 - 1)
-
-
-def value_of(name: str, text: str) -> Any:
-    """What a good value says, by the reference and not by our reader."""
-    if text in ("-", "None"):
-        return None
-    if name not in NUMBERS:
-        return text
-    if name not in INSTANTS:
-        return int(text)
-    return EPOCH + (timedelta(milliseconds=int(text)) if int(text) > 2**31 - 1 else timedelta(seconds=int(text)))
-
-
-def row_of(layout: Sequence[str], texts: Sequence[str]) -> dict[str, Any]:
-    """The row that a line should give: what is not null, by column; unknown fields by name."""
-    values = {name: value_of(name, text) for name, text in zip(layout, texts, strict=True)}
-    known = {FIELDS[name].column: value for name, value in values.items() if name in FIELDS}
-    is_tgw = any(name.startswith("tgw-") for name in layout) or values.get("resource-type") == "TransitGateway"
-    extra = {name: value for name, value in values.items() if name not in FIELDS}
-    is_tgw = any(name.startswith("tgw-") for name in layout) or values.get("resource-type") == "TransitGateway"
-    return said(known | {"extra_fields": extra, "log_type": "transit_gateway" if is_tgw else "vpc"})
-
-
-def said(row: dict[str, Any]) -> dict[str, Any]:
-    """What a row says: its values that are not null, its unknown fields too."""
-    extra = {name: value for name, value in (row.get("extra_fields") or {}).items() if value is not None}
-    return {name: value for name, value in (row | {"extra_fields": extra}).items() if value is not None}
-
-
-@st.composite
-def values(draw: st.DrawFn, layout: Sequence[str]) -> list[str]:
-    numbers = {
-        name: st.integers(0, largest(name)).map(str) | st.sampled_from(["-", str(largest(name))])
-        for name in layout
-        if name in NUMBERS
-    }
-    return [draw(numbers.get(name, _TEXTS)) for name in layout]
 
 
 @st.composite
@@ -164,11 +107,11 @@ def regular_files(draw: st.DrawFn) -> bytes:
 @settings(deadline=None, max_examples=60)
 @given(regular_files())
 def test_the_regular_and_the_careful_reader_give_the_same_rows(content: bytes) -> None:
-    regular = flow_log_text._read_regular(content)
-    careful = flow_log_text._read_carefully(content)
+    regular = flow_log_text._read_regular(content, None)
+    careful = flow_log_text._read_carefully(content, None, 1)
 
     assert regular is not None
-    assert regular.equals(careful.rows)
+    assert regular.rows.equals(careful.rows)
     assert careful.rejected.is_empty()
 
 
@@ -188,9 +131,93 @@ def test_the_regular_reader_hands_on_whatever_is_not_regular(content: bytes, dat
         place = data.draw(st.integers(0, len(content)))
         content = content[:place] + data.draw(_SPLINTERS) + content[place + data.draw(st.sampled_from([0, 0, 1, 7])) :]
 
-    regular = flow_log_text._read_regular(content)
+    regular = flow_log_text._read_regular(content, None)
 
     if regular is not None:
-        careful = flow_log_text._read_carefully(content)
+        careful = flow_log_text._read_carefully(content, None, 1)
         assert careful.rejected.is_empty()
-        assert regular.equals(careful.rows)
+        assert regular.rows.equals(careful.rows)
+
+
+@settings(deadline=None, max_examples=100)
+@given(regular_files(), st.data())
+def test_damage_loses_no_line_and_counts_none_twice(content: bytes, data: st.DataObject) -> None:
+    for _ in range(data.draw(st.integers(1, 3))):
+        place = data.draw(st.integers(0, len(content)))
+        content = content[:place] + data.draw(_SPLINTERS | st.binary(max_size=3)) + content[place:]
+    numbers = record_lines_by_hand(content)
+
+    try:
+        text = parse_text(content)
+    except UnreadableObjectError:
+        assume(False)
+
+    assert set(text.rejected["line_number"]) <= set(numbers)
+    assert text.rejected["line_number"].is_unique().all()
+    assert text.rows.height + text.rejected.height == len(numbers)
+
+
+def record_lines_by_hand(content: bytes) -> list[int]:
+    """Numbers of the lines that are neither blank nor a header, found line by line."""
+    layout, numbers = None, []
+    for number, line in enumerate(content.decode(errors="backslashreplace").split("\n"), start=1):
+        words = re.split("[ \t\r]+", line.removeprefix("\ufeff").strip(" \t\r"))
+        known = sum(word in FIELDS for word in words)
+        is_shaped = all(re.fullmatch("[a-z][a-z0-9-]*", word, re.ASCII) for word in words) and known > 0
+        if is_shaped and (layout is None or words == layout or 2 * known > len(words)):
+            layout = words
+        elif words != [""]:
+            numbers.append(number)
+    return numbers
+
+
+# fmt: off
+_LINES = st.sampled_from([
+    b"version srcaddr bytes", b"5 192.0.2.1 7", b"5 192.0.2.1 7", b"5 192.0.2.1 -", b"5 - x", b"- - -",
+    b"bytes version", b"7 5", b"7 5", b"-1 5", b"7 5\r", b"7  5",
+    b"interface-id foo bar baz", b"eni-0a1 x y z", b"instance-tag action", b"eni-0a1 region", b"region ACCEPT",
+    b"version version", b"5 5", b"", b" ", b"x", b"\xff", b"None -", b"\xef\xbb\xbf7 5",
+    b" ".join([b"-"] * len(VPC_DEFAULT_FORMAT)), b" ".join([b"6"] * len(VPC_DEFAULT_FORMAT)),
+    b" ".join([b"-"] * len(TRANSIT_GATEWAY_DEFAULT_FORMAT)), " ".join(VPC_DEFAULT_FORMAT).encode(),
+])
+# fmt: on
+
+
+def read_in_parts(parts: Sequence[bytes]) -> list[Parsed]:
+    """What the parts of one object give, each told what the ones before ended with."""
+    read: list[Parsed] = []
+    for number, part in enumerate(parts, start=1):
+        layout = read[-1].layout if read else None
+        first_line = 1 + sum(before.lines for before in read)
+        read.append(parse_text(part, layout=layout, first_line=first_line, last=number == len(parts)))
+    return read
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(st.lists(_LINES, min_size=1, max_size=5), min_size=1, max_size=5), st.sampled_from([b"", b"\n"]))
+def test_parts_give_what_the_whole_gives(lines: list[list[bytes]], end: bytes) -> None:
+    parts = [b"".join(line + b"\n" for line in part) for part in lines]
+    parts[-1] = parts[-1][:-1] + end
+    try:
+        whole = parse_text(b"".join(parts))
+        parse_text(parts[0])
+    except UnreadableObjectError:
+        assume(False)
+
+    read = read_in_parts(parts)
+
+    assert_frame_equal(pl.concat([part.rows for part in read], how="diagonal"), whole.rows)
+    assert_frame_equal(pl.concat([part.rejected for part in read]), whole.rejected)
+    assert (sum(part.lines for part in read), read[-1].layout) == (whole.lines, whole.layout)
+
+
+@settings(deadline=None, max_examples=100)
+@given(regular_files(), st.data())
+def test_every_part_of_a_regular_file_is_regular(content: bytes, data: st.DataObject) -> None:
+    ends = [place + 1 for place, byte in enumerate(content) if byte == ord("\n") and place + 1 < len(content)]
+    cut = data.draw(st.sampled_from(ends))
+
+    first, second = read_in_parts([content[:cut], content[cut:]])
+
+    assert flow_log_text._read_regular(content[cut:], first.layout) is not None
+    assert pl.concat([first.rows, second.rows], how="diagonal").equals(parse_text(content).rows)

@@ -11,7 +11,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from kentik_dagster.core.flow_log_text import ParsedText, parse_text
+from kentik_dagster.core.flow_log_text import parse_text
+from kentik_dagster.core.parsed import Parsed
 
 SAMPLES = (
     "01_vpc_v2_default_centralized_logging/vpcflow.log",
@@ -31,7 +32,7 @@ class Sample:
     """One real file: what it gave, what it should give, and its log type."""
 
     name: str
-    text: ParsedText
+    text: Parsed
     expected: dict[str, Any]
     log_type: str
 

@@ -81,7 +81,7 @@ FIREWALL_FIELDS = (
     _field("netflow_min_ttl",    "event.netflow.min_ttl",          INT32,   "lowest time to live", largest=255),
     _field("netflow_max_ttl",    "event.netflow.max_ttl",          INT32,   "highest time to live", largest=255),
     _field("netflow_tx_cnt",     "event.netflow.tx_cnt",           INT64,   "transactions of the flow"),
-    _field("tcp_flags",          "event.tcp.tcp_flags",            INT32,   "OR of the TCP flags", largest=255),
+    _field("tcp_flags",          "event.tcp.tcp_flags",            INT32,   "OR of the TCP flags", largest=65_535),
     _field("sni",                "event.sni event.tls.sni",        TEXT,    "server name that the client asked for; null: none"),
     _field("revocation_status",  "event.revocation_check.status",  TEXT,    "what is known of the server's certificate: REVOKED or UNKNOWN"),
     _field("revocation_action",  "event.revocation_check.action",  TEXT,    "what the firewall did about that certificate"),

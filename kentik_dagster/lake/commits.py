@@ -18,7 +18,7 @@ Failure analysis (reference: delta.md §2.6, where 495 kills with 8 writers lost
 
 A writer that goes around this module voids all of it: `write_deltalake` with a URI reloads the table, so that
 the lock sees nothing (doubled rows in every measured round), and `optimize.compact` of deltalake 1.6.6 takes
-no lock and doubles rows when two of them overlap.
+no lock and doubles rows when two of them overlap (`compact` in compaction.py is ours).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import polars as pl
 from deltalake import CommitProperties, PostCommitHookProperties, Transaction
@@ -34,14 +34,21 @@ from deltalake.exceptions import DeltaError
 from deltalake.transaction import AddAction, RemoveAction
 
 from kentik_dagster.catalog.tables import Table
-from kentik_dagster.errors import CommitContentionError
-from kentik_dagster.lake.durability import sync_log
+from kentik_dagster.errors import CommitContentionError, LakeError
+from kentik_dagster.lake.checkpoints import checkpoint_after_commit
+from kentik_dagster.lake.durability import is_local, sync_log
 from kentik_dagster.lake.files import StagedFile
 from kentik_dagster.lake.tables import LakeTable, Snapshot
 
 ATTEMPTS = 40
 _LONGEST_PAUSE_SECONDS = 5.0
-# Checkpoints and log clean-up are upkeep, not part of a commit that must be quick and must not fail afterwards.
+# So many refusals in a row are no hiccup: whoever may not write may not write a minute later either.
+_REFUSALS = 3
+_REFUSED = (
+    "access denied", "accessdenied", "forbidden", "permission denied", "necessary privileges", "not authorized",
+    "no credentials", "valid authentication credentials", "invalidaccesskeyid", "signaturedoesnotmatch", "expiredtoken",
+)  # fmt: skip
+# Checkpoints and log clean-up are no part of a commit that must be quick and must not fail afterwards.
 _NO_HOOKS = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
 
 
@@ -53,11 +60,13 @@ class Change:
         add: staged files that become part of the table.
         remove: rows of `Snapshot.files` whose files cease to be part of it.
         data_change: False where the same rows only move to other files (compaction).
+        marks: numbers that the table is to remember, by name; `Snapshot.handle.transaction_version` tells them.
     """
 
     add: Sequence[StagedFile] = ()
     remove: pl.DataFrame | None = None
     data_change: bool = True
+    marks: Mapping[str, int] = field(default_factory=dict)
 
 
 Plan = Callable[[Snapshot], Change | None]
@@ -74,9 +83,11 @@ def converge(table: LakeTable, lock: str, plan: Plan, *, attempts: int = ATTEMPT
 
     Raises:
         CommitContentionError: other writers, or failures, won every round.
-        LakeError: the table cannot be opened.
+        LakeError: the table cannot be opened, or the storage refuses to be written to.
     """
     last: BaseException | None = None
+    refusals = 0
+    committed = False
     for attempt in range(attempts):
         if attempt > 0:
             time.sleep(random.uniform(0, min(_LONGEST_PAUSE_SECONDS, 0.05 * 2**attempt)))
@@ -88,12 +99,18 @@ def converge(table: LakeTable, lock: str, plan: Plan, *, attempts: int = ATTEMPT
             _commit(snapshot, lock, change)
         except (DeltaError, OSError) as error:
             last = error
+            refusals = refusals + 1 if _is_refusal(error) else 0
+            if refusals == _REFUSALS:
+                raise _refused(table, lock, error) from error
         else:
+            committed = True
             break
     else:
         raise CommitContentionError(table.uri, lock, attempts, last)
     # From the version that was read on: whoever committed that one may have been killed before this line.
     sync_log(table.uri, snapshot.version)
+    if committed:
+        checkpoint_after_commit(table, snapshot)
 
 
 def partition_lock(table: Table, partition: Mapping[str, str]) -> str:
@@ -107,6 +124,23 @@ def partition_lock(table: Table, partition: Mapping[str, str]) -> str:
             f"{table.name} is partitioned by {list(table.partition_by)}, and {dict(partition)} names no partition of it"
         )
     return "/".join(("lock", *(partition[name] for name in table.partition_by)))
+
+
+def _is_refusal(error: BaseException) -> bool:
+    text = str(error).casefold()
+    return any(words in text for words in _REFUSED)
+
+
+def _refused(table: LakeTable, lock: str, error: BaseException) -> LakeError:
+    grant = (
+        "Let the user that runs this write to that folder and the folders in it."
+        if is_local(table.uri)
+        else "Grant s3:ListBucket on the bucket, and s3:GetObject, s3:PutObject and s3:DeleteObject on "
+        f"{table.uri.removeprefix('s3://')}/*, to the credentials that this process finds."
+    )
+    return LakeError(
+        table.uri, f"commit to '{lock}' of", f"the storage refused {_REFUSALS} times in a row: {error}\n{grant}"
+    )
 
 
 def _commit(snapshot: Snapshot, lock: str, change: Change) -> None:
@@ -131,6 +165,11 @@ def _commit(snapshot: Snapshot, lock: str, change: Change) -> None:
         "append",
         snapshot.handle.schema(),
         list(snapshot.table.partition_by),
-        commit_properties=CommitProperties(app_transactions=[Transaction(lock, taken + 1, now_ms)]),
+        commit_properties=CommitProperties(
+            app_transactions=[
+                Transaction(lock, taken + 1, now_ms),
+                *(Transaction(name, number, now_ms) for name, number in change.marks.items()),
+            ]
+        ),
         post_commithook_properties=_NO_HOOKS,
     )

@@ -124,3 +124,31 @@ class BucketError(AwsError):
             + hints.get(code, f"Check `bucket`, `region` and the role of export '{export}'."),
             code,
         )
+
+
+class QueueError(AwsError):
+    """The notification queue does not give its messages, or does not delete them."""
+
+    def __init__(self, queue: str, export: str, doing: str, code: str, message: str) -> None:
+        self.queue, self.export, self.doing = queue, export, doing
+        key = f"`notification_queue` of export '{export}'"
+        permission = {"receive": "sqs:ReceiveMessage", "delete": "sqs:DeleteMessage"}.get(doing, f"sqs ({doing})")
+        if "NonExistentQueue" in code or code in ("QueueDoesNotExist", "InvalidAddress"):
+            hint = f"There is no such queue: correct {key}, the URL that SQS shows for it."
+        elif code.startswith(("KMS", "Kms")):
+            hint = (
+                f"The queue is encrypted with KMS: grant kms:Decrypt on its key to the role of export '{export}', and "
+                "see that the key is enabled."
+            )
+        elif "AccessDenied" in code or code == "InvalidSecurity":
+            hint = (
+                f"Grant {permission} on the queue to the role of export '{export}', and see that the queue's policy "
+                "denies nothing."
+            )
+        else:
+            hint = f"Check {key}, its region, the network and AWS_ENDPOINT_URL."
+        super().__init__(
+            f"cannot {doing} messages of {queue}: AWS answered {code} ({message}). {hint} Log objects are found by "
+            "listing meanwhile.",
+            code,
+        )

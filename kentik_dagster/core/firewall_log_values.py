@@ -94,7 +94,7 @@ def _reason(field: FirewallField) -> pl.Expr:
     """What is wrong with the text of a field; null where nothing is."""
     text = pl.col(f"text:{field.column}")
     if field.type == INSTANT:
-        wanted = "no time from 1900 to 2100, as seconds since 1970 or as ISO 8601"
+        wanted = "no time of 1900 to 2100, in seconds since 1970 or in ISO 8601"
     elif str(field.type) == "bool":
         wanted = "neither true nor false"
     elif field.column in HEXADECIMAL:
@@ -131,7 +131,7 @@ def _instant_of_epoch(text: pl.Expr) -> pl.Expr:
 
 
 def texts_of(record: dict[str, Any]) -> Iterator[str | None]:
-    """The texts of a record that Python read, as Polars' decoder gives them: one for each of PATHS, then BLOCK_NAMES."""
+    """The texts of a record that Python read, as Polars' decoder gives them: of PATHS, then of BLOCK_NAMES."""
     for names in _NAMES:
         value: Any = record
         for name in names:

@@ -1,26 +1,38 @@
 """The deletion sweep: objects whose content the lake holds are deleted, or said to be deletable.
 
-Before an object is deleted, its rows are counted in the committed table, and that table is made durable.
+Before an object is deleted, its rows are counted in the committed tables, those tables are made durable, and the
+deletion is announced in `deletion_sweep`; what S3 answered replaces the announcement. Killed anywhere, the next
+sweep finds the object there and deletes it, or finds it gone and the announcement, and says so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 import polars as pl
 
-from kentik_dagster.aws.deletion import SweepOutcome, delete_objects
+from kentik_dagster.aws.deletion import delete_objects
 from kentik_dagster.aws.sessions import ExportAccess
 from kentik_dagster.catalog.tables import TABLES
-from kentik_dagster.core.ledger import deletable_objects
+from kentik_dagster.configuration import Export
+from kentik_dagster.core.deletion import (
+    CONTENT,
+    DELETION_BEGUN,
+    SweepOutcome,
+    held_back,
+    held_objects,
+    merged_sweep,
+    vanished_objects,
+)
 from kentik_dagster.core.schemas import polars_schema
 from kentik_dagster.lake.durability import make_durable
 from kentik_dagster.lake.tables import Lake
 from kentik_dagster.lake.writes import merge_partition
 
 _SWEEP = polars_schema(TABLES["deletion_sweep"])
-_CONTENT = ("bucket", "key", "etag")
+# What an object became; the table firewall_logs is not in every release's catalog.
+_KEPT_IN: tuple[str, ...] = tuple(name for name in ("flow_logs", "firewall_logs", "rejected_records") if name in TABLES)
 
 
 def sweep_hour(
@@ -38,44 +50,49 @@ def sweep_hour(
         listed: the hour's objects in the bucket, listed after the audit was written: `bucket`, `key`, `etag`.
 
     Returns:
-        The hour's rows of `deletion_sweep`.
+        The hour's rows of `deletion_sweep`, in order of key and ETag, plus `held_back` (bool): a dry run had kept
+        the object until now.
+
+    Raises:
+        LakeError: a table cannot be read or written. What S3 refuses is an outcome, and not raised.
     """
     export = access.export
     partition = {"export": export.name, "hour": hour}
+    listed = listed.select(CONTENT)
+    # The tables are counted after the audit was read: what it says was committed before.
     audit = lake["flow_log_objects"].read(partition)
-    counts = lake["flow_logs"].open().object_counts(partition)
-    deletable = deletable_objects(audit, counts).select(*_CONTENT, "posted_at")
+    counts = {table: lake[table].open().object_counts(partition) for table in _KEPT_IN}
+    held = _within_reach(held_objects(audit, counts), export).select(*CONTENT, "posted_at")
     known = lake["deletion_sweep"].read(partition)
 
-    here = deletable.join(listed, on=list(_CONTENT), how="semi")
-    elsewhere = deletable.join(listed, on=list(_CONTENT), how="anti").join(
-        known.filter(pl.col("outcome") == SweepOutcome.DELETED), on=list(_CONTENT), how="anti"
-    )
+    def said(lines: pl.DataFrame) -> pl.DataFrame:
+        rows = lines.with_columns(
+            **{name: pl.lit(value) for name, value in partition.items()},
+            swept_at=pl.lit(clock(), _SWEEP["swept_at"]),
+            run_id=pl.lit(run_id),
+        ).select(_SWEEP.names())
+        return merge_partition(lake["deletion_sweep"], partition, lambda there: merged_sweep(there, rows))
+
+    here = held.join(listed, on=CONTENT, how="semi", maintain_order="left")
+    swept = here.with_columns(outcome=pl.lit(str(SweepOutcome.WOULD_DELETE)), error=pl.lit(None, pl.String))
     if here.height and export.delete_after_read:
-        for table in ("flow_logs", "rejected_records", "flow_log_objects"):
-            make_durable(lake[table], partition)
-        results = delete_objects(access, export.log_bucket, here)
-        swept = here.join(results, on=["key", "etag"])
-    else:
-        swept = here.with_columns(outcome=pl.lit(str(SweepOutcome.WOULD_DELETE)), error=pl.lit(None, pl.String))
-    overwritten = pl.col("key").is_in(listed["key"].to_list())
-    gone = elsewhere.with_columns(
-        outcome=pl.when(overwritten).then(pl.lit("changed")).otherwise(pl.lit("already_gone")),
-        error=pl.when(overwritten)
-        .then(pl.lit("the object was overwritten after it was read"))
-        .otherwise(pl.lit("the object was not there any more when the sweep looked")),
+        _make_durable(lake, partition)
+        said(here.with_columns(outcome=pl.lit(str(SweepOutcome.WOULD_DELETE)), error=pl.lit(DELETION_BEGUN)))
+        swept = here.join(delete_objects(access, export.log_bucket, here), on=("key", "etag"))
+    rows = said(pl.concat([swept, vanished_objects(held, listed, known)]))
+    was_held_back = held_back(known).with_columns(held_back=pl.lit(True))
+    return rows.join(was_held_back, on=CONTENT, how="left", maintain_order="left").with_columns(
+        pl.col("held_back").fill_null(False)
     )
-    lines = pl.concat([swept, gone]).with_columns(
-        **{name: pl.lit(value) for name, value in partition.items()},
-        swept_at=pl.lit(clock(), _SWEEP["swept_at"]),
-        run_id=pl.lit(run_id),
-    )
-    lines = lines.select(_SWEEP.names())
-    return merge_partition(lake["deletion_sweep"], partition, lambda there: _with_lines(there, lines))
 
 
-def _with_lines(there: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
-    """One row for each object; a row that would say the same again stays as it was."""
-    new = lines.join(there, on=[*_CONTENT, "outcome"], how="anti")
-    kept = there.join(new, on=list(_CONTENT), how="anti")
-    return pl.concat([kept, new]).sort("key", "etag")
+def _within_reach(held: pl.DataFrame, export: Export) -> pl.DataFrame:
+    """Objects below the export's prefix: others are not listed, which does not mean that they are gone."""
+    prefix = export.bucket_prefix
+    folder = prefix if not prefix or prefix.endswith("/") else f"{prefix}/"
+    return held.filter(pl.col("bucket") == export.log_bucket, pl.col("key").str.starts_with(folder))
+
+
+def _make_durable(lake: Lake, partition: Mapping[str, str]) -> None:
+    for table in (*_KEPT_IN, "flow_log_objects"):
+        make_durable(lake[table], partition)

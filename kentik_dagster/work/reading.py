@@ -128,13 +128,13 @@ def _record_parts(texts: Iterator[bytes]) -> Iterator[Parsed]:
 def _event_parts(texts: Iterator[bytes]) -> Iterator[Parsed]:
     rest = b""
     first_line = 1
-    for text in texts:
-        part = parse_events(rest + text, first_line=first_line, last=False)
+    text = next(texts, None)
+    while text is not None:
+        following = next(texts, None)
+        part = parse_events(rest + text, first_line=first_line, last=following is None)
         yield part
-        rest = part.rest
+        rest, text = part.rest, following
         first_line += part.lines
-    if rest:
-        yield parse_events(rest, first_line=first_line)
 
 
 def _add(staging: Staging, rows: pl.DataFrame, placed: Mapping[str, str]) -> int:

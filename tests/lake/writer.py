@@ -54,10 +54,10 @@ def open_tables(roots: Sequence[str]) -> None:
 class Writer:
     """A writer process as its test sees it: `ready` once it is made."""
 
-    def __init__(self, arguments: Sequence[str]) -> None:
+    def __init__(self, arguments: Sequence[str], module: str = "tests.lake.writer") -> None:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed by __exit__)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.lake.writer", *arguments],
+            [sys.executable, "-m", module, *arguments],
             cwd=_PROJECT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

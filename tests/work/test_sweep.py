@@ -159,7 +159,8 @@ class TestWhatIsDeleted:
     @pytest.mark.skipif("firewall_logs" not in TABLES, reason="the catalog has no firewall logs yet")
     def test_rows_in_another_table_prove_nothing(self, bucket: Swept) -> None:
         bucket.post("0a")
-        name = source_object(bucket.bucket, *bucket.listed().select("key", "etag").row(0), AT)
+        ((key, etag),) = bucket.listed().select("key", "etag").rows()
+        name = source_object(bucket.bucket, key, etag, AT)
         append_objects(bucket.lake["flow_logs"], PARTITION, pl.DataFrame([{**PARTITION, "source_object": name}]))
         bucket.ingest(rows=0, says=1, log_type="network_firewall")
 

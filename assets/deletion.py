@@ -9,7 +9,6 @@ import polars as pl
 from assets.partitions import Partitions, days_of, flow_key, hours_by_export
 from assets.tables import table_assets, table_spec
 from kentik_dagster.aws.flow_logs import LogBucket
-from kentik_dagster.catalog.tables import TABLES
 from kentik_dagster.configuration import Configuration
 from kentik_dagster.core.deletion import current_lags, deletion_lags, refused_deletions
 from kentik_dagster.errors import KentikDagsterError
@@ -23,7 +22,9 @@ DELETED_IN_TIME = "deleted_within_15_minutes"
 _IN_TIME = timedelta(minutes=15)
 # Older objects are a backfill's: they say nothing about whether today's logs are kept up with.
 _CURRENT = timedelta(days=1)
-_MADE_FROM: tuple[str, ...] = tuple(name for name in ("flow_log_objects", "flow_logs", "firewall_logs") if name in TABLES)
+_MADE_FROM: tuple[str, ...] = tuple(
+    name for name in ("flow_log_objects", "flow_logs", "firewall_logs") if name in TABLES
+)
 _CHECKS = (
     dg.AssetCheckSpec(
         MAY_DELETE,
@@ -54,6 +55,7 @@ def deletion_assets(configuration: Configuration, partitions: Partitions) -> lis
         for export, hours in hours_by_export(context.partition_keys).items():
             try:
                 access = aws.access(configuration.export(export))
+                listed_at = clock.now()
                 listed = LogBucket(access).objects(days_of(hours))
             except KentikDagsterError as error:
                 failures.append(f"{export}: {error}")
@@ -61,7 +63,10 @@ def deletion_assets(configuration: Configuration, partitions: Partitions) -> lis
             for hour in hours:
                 objects = listed.filter(pl.col("hour") == hour)
                 try:
-                    rows = sweep_hour(access, lake.tables, hour, objects, run_id=context.run.run_id, clock=clock.now)
+                    rows = sweep_hour(
+                        access, lake.tables, hour, objects,
+                        run_id=context.run.run_id, clock=clock.now, listed_at=listed_at,
+                    )  # fmt: skip
                 except KentikDagsterError as error:
                     failures.append(f"{export} {hour}: {error}")
                     continue

@@ -31,8 +31,8 @@ from kentik_dagster.lake.tables import Lake
 from kentik_dagster.lake.writes import merge_partition
 
 _SWEEP = polars_schema(TABLES["deletion_sweep"])
-# What an object became; the table firewall_logs is not in every release's catalog.
-_KEPT_IN: tuple[str, ...] = tuple(name for name in ("flow_logs", "firewall_logs", "rejected_records") if name in TABLES)
+# What the content of an object became.
+_KEPT_IN = ("flow_logs", "firewall_logs", "rejected_records")
 
 
 def sweep_hour(
@@ -43,11 +43,14 @@ def sweep_hour(
     *,
     run_id: str,
     clock: Callable[[], datetime],
+    listed_at: datetime | None = None,
 ) -> pl.DataFrame:
     """Delete the objects of one hour that have been read, or with `delete_after_read: false` only say which.
 
     Args:
-        listed: the hour's objects in the bucket, listed after the audit was written: `bucket`, `key`, `etag`.
+        listed: the hour's objects in the bucket: `bucket`, `key`, `etag`.
+        listed_at: when the listing began. An object that was ingested since is not said to be gone or changed,
+            for the listing may be older than the object. None: the listing is newer than everything ingested.
 
     Returns:
         The hour's rows of `deletion_sweep`, in order of key and ETag, plus `held_back` (bool): a dry run had kept
@@ -61,8 +64,8 @@ def sweep_hour(
     listed = listed.select(CONTENT)
     # The tables are counted after the audit was read: what it says was committed before.
     audit = lake["flow_log_objects"].read(partition)
-    counts = {table: lake[table].open().object_counts(partition) for table in _KEPT_IN}
-    held = _within_reach(held_objects(audit, counts), export).select(*CONTENT, "posted_at")
+    counts: Mapping[str, Mapping[str, int]] = {table: lake[table].open().object_counts(partition) for table in _KEPT_IN}
+    held = _within_reach(held_objects(audit, counts), export).select(*CONTENT, "posted_at", "ingested_at")
     known = lake["deletion_sweep"].read(partition)
 
     def said(lines: pl.DataFrame) -> pl.DataFrame:
@@ -79,7 +82,8 @@ def sweep_hour(
         _make_durable(lake, partition)
         said(here.with_columns(outcome=pl.lit(str(SweepOutcome.WOULD_DELETE)), error=pl.lit(DELETION_BEGUN)))
         swept = here.join(delete_objects(access, export.log_bucket, here), on=("key", "etag"))
-    rows = said(pl.concat([swept, vanished_objects(held, listed, known)]))
+    older = held if listed_at is None else held.filter(pl.col("ingested_at") <= listed_at)
+    rows = said(pl.concat([swept, vanished_objects(older, listed, known)]))
     was_held_back = held_back(known).with_columns(held_back=pl.lit(True))
     return rows.join(was_held_back, on=CONTENT, how="left", maintain_order="left").with_columns(
         pl.col("held_back").fill_null(False)

@@ -22,9 +22,7 @@ DELETED_IN_TIME = "deleted_within_15_minutes"
 _IN_TIME = timedelta(minutes=15)
 # Older objects are a backfill's: they say nothing about whether today's logs are kept up with.
 _CURRENT = timedelta(days=1)
-_MADE_FROM: tuple[str, ...] = tuple(
-    name for name in ("flow_log_objects", "flow_logs", "firewall_logs") if name in TABLES
-)
+_MADE_FROM = ("flow_log_objects", "flow_logs", "firewall_logs")
 _CHECKS = (
     dg.AssetCheckSpec(
         MAY_DELETE,

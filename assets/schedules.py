@@ -16,6 +16,7 @@ FLOW_LOGS_JOB = dg.define_asset_job(
     selection=["flow_logs", "flow_log_objects", "rejected_records", "enriched_flows", "deletion_sweep"],
 )
 METRICS_JOB = dg.define_asset_job("metrics", selection=["metric_series"])
+UPKEEP_JOB = dg.define_asset_job("upkeep", selection=["lake_upkeep"])
 _SCHEDULED = {REASON_TAG: "schedule"}
 _ON = dg.DefaultScheduleStatus.RUNNING
 
@@ -37,6 +38,13 @@ def metadata_every_quarter_hour(context: dg.ScheduleEvaluationContext) -> dg.Run
     return dg.RunRequest(tags=_SCHEDULED | {RANGE_START_TAG: accounts[0], RANGE_END_TAG: accounts[-1]})
 
 
+# Not at the full hour, when everything else begins.
+@dg.schedule(job=UPKEEP_JOB, cron_schedule="25 * * * *", default_status=_ON, execution_timezone="UTC")
+def upkeep_every_hour() -> dg.RunRequest:
+    """Keeps the tables quick to open and no larger than they must be."""
+    return dg.RunRequest(tags=_SCHEDULED)
+
+
 def schedules(partitions: Partitions) -> list[dg.ScheduleDefinition]:
     """All schedules of a configuration."""
 
@@ -52,7 +60,7 @@ def schedules(partitions: Partitions) -> list[dg.ScheduleDefinition]:
             return dg.RunRequest(partition_key=collected[0], tags=_SCHEDULED)
         return dg.RunRequest(tags=_SCHEDULED | {RANGE_START_TAG: collected[0], RANGE_END_TAG: collected[-1]})
 
-    return [accounts_every_hour, metadata_every_quarter_hour, metrics_every_five_minutes]
+    return [accounts_every_hour, metadata_every_quarter_hour, metrics_every_five_minutes, upkeep_every_hour]
 
 
-JOBS = [ACCOUNTS_JOB, METADATA_JOB, FLOW_LOGS_JOB, METRICS_JOB]
+JOBS = [ACCOUNTS_JOB, METADATA_JOB, FLOW_LOGS_JOB, METRICS_JOB, UPKEEP_JOB]

@@ -15,6 +15,7 @@ from assets.network import network_assets
 from assets.partitions import Partitions
 from assets.schedules import FLOW_LOGS_JOB, JOBS, schedules
 from assets.sensors import listing_sensors
+from assets.upkeep import upkeep_assets
 from kentik_dagster.configuration import Configuration
 from resources.aws import Aws
 from resources.clock import Clock
@@ -45,6 +46,7 @@ def build_definitions(
             *enrichment_assets(partitions),
             *deletion_assets(configuration, partitions),
             *metric_assets(configuration, partitions),
+            *upkeep_assets(configuration),
         ],
         jobs=JOBS,
         schedules=schedules(partitions),

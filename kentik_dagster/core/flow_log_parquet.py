@@ -64,7 +64,7 @@ def parquet_parts(content: bytes, *, largest_bytes: int) -> Iterator[Parsed]:
         metadata = file.metadata
         groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
         size = sum(group.total_byte_size for group in groups)
-        schema = file.schema_arrow
+        columns = _columns(file.schema_arrow) if metadata.num_rows else ()
     except _FAULTS as error:
         raise UnreadableObjectError(_unreadable(content, error)) from error
     if not 0 <= size <= largest_bytes:
@@ -74,11 +74,11 @@ def parquet_parts(content: bytes, *, largest_bytes: int) -> Iterator[Parsed]:
         )
     if metadata.num_rows != sum(group.num_rows for group in groups):
         raise UnreadableObjectError(_unreadable(content, ValueError("its row groups do not add up to its rows")))
-    return _parts(content, _columns(schema), metadata.num_rows) if metadata.num_rows else iter(())
+    return _parts(content, columns, metadata.num_rows) if metadata.num_rows else iter(())
 
 
 def _unreadable(content: bytes, error: BaseException) -> str:
-    if content[-4:] == b"PARE":
+    if content[-4:] == b"PARE" or "decrypt" in str(error):
         reason = "the Parquet file is encrypted with a key of its own: turn off Parquet modular encryption"
     elif content[:2] == b"\x1f\x8b":
         reason = "the object is gzip, and no Parquet file: its key should end in .log.gz"
@@ -166,12 +166,12 @@ def _frames(content: bytes, columns: Sequence[_Column]) -> Iterator[pl.DataFrame
         for piece in frame.iter_slices(max(1, int(BYTES_OF_A_PART / max(bytes_of_a_row, 1)))):
             bytes_of_piece = int(bytes_of_a_row * piece.height)
             if pending and (rows + piece.height > ROWS_OF_A_PART or size + bytes_of_piece > BYTES_OF_A_PART):
-                yield pl.concat(pending)
+                yield pl.concat(pending, rechunk=True)
                 pending, rows, size = [], 0, 0
             pending.append(piece)
             rows, size = rows + piece.height, size + bytes_of_piece
     if pending:
-        yield pl.concat(pending)
+        yield pl.concat(pending, rechunk=True)
 
 
 def _text_bytes(frame: pl.DataFrame) -> int:

@@ -60,6 +60,7 @@ def read_values(raw: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
         The same columns, numbers and times as whole numbers (Datetime in µs where they were Datetime), null where
         the value is none; and why a record cannot be taken: the first wrong field with its value, null if none is.
     """
+    raw = raw.rechunk()  # see as_text
     numbers = [name for name in raw.columns if name in NUMBERS]
     parsed = raw.with_columns(_number(raw[name]) for name in numbers)
     reasons = [
@@ -79,7 +80,8 @@ def as_text(values: pl.Series) -> pl.Series:
     if not isinstance(values.dtype, pl.Datetime):
         return values.cast(pl.String)
     unit = str(values.dtype.time_unit)
-    count = values.to_physical()
+    # In one chunk: Polars 2.1 panics where it formats a Series whose first chunk is empty.
+    count = values.rechunk().to_physical()
     is_near = count.is_between(0, _LAST_MILLISECOND * _PER_MILLISECOND[unit])
     iso = pl.when(is_near).then(count).cast(values.dtype).dt.strftime("%Y-%m-%dT%H:%M:%S%.fZ")
     return pl.select(pl.when(is_near).then(iso).otherwise(pl.format(f"{{}} {unit} after 1970", count))).to_series()
@@ -146,15 +148,13 @@ def _log_type(fields: list[str]) -> pl.Expr:
     The fields say it, unless a rewritten file has those of both families: then a record that only has values of a
     VPC's fields is a VPC's.
     """
-    of_gateways = [
-        pl.col(name).is_not_null()
-        for name in fields
-        if name in FIELDS and FIELDS[name].vpc is None and name != "resource-type"
-    ]
+    named = [name for name in fields if name.startswith("tgw-")]
+    lost = [name for name in fields if name in FIELDS and FIELDS[name].vpc is None and name != "resource-type"]
+    of_gateways = [pl.col(name).is_not_null() for name in dict.fromkeys((*named, *lost))]
     if "resource-type" in fields:
         of_gateways.append(pl.col("resource-type").eq_missing("TransitGateway"))
     of_vpcs = [pl.col(name).is_not_null() for name in fields if name in FIELDS and FIELDS[name].tgw is None]
-    if not any(name.startswith("tgw-") for name in fields):
+    if not named:
         is_gateway = of_gateways[-1] if "resource-type" in fields else pl.lit(False)
     elif of_vpcs:
         is_gateway = pl.any_horizontal(of_gateways) | ~pl.any_horizontal(of_vpcs)

@@ -15,7 +15,7 @@ FIELDS = {field.name: field for field in FLOW_FIELDS}
 INSTANTS = {name for name, field in FIELDS.items() if field.type == INSTANT}
 NUMBERS = {name for name, field in FIELDS.items() if str(field.type) in ("int32", "int64")} | INSTANTS
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_UNKNOWN = ("new-field", "text", "x9")
+_UNKNOWN = ("new-field", "text", "x9", "tgw-new")
 # fmt: off
 TEXTS = st.sampled_from([
     "-", "None", "192.0.2.1", "2001:db8::1", "eni-0a1", "ACCEPT", "TransitGateway", "ä", '"', "#", "\x00", "\xa0",
@@ -74,13 +74,13 @@ def row_of(layout: Sequence[str], texts: Sequence[str]) -> dict[str, Any]:
 
 
 def log_type(values: dict[str, Any]) -> str:
-    given = {name for name, value in values.items() if value is not None and name in FIELDS}
+    given = {name for name, value in values.items() if value is not None}
     if values.get("resource-type") == "TransitGateway":
         return "transit_gateway"
     if not any(name.startswith("tgw-") for name in values):
         return "vpc"
-    of_gateways = {name for name in given if FIELDS[name].vpc is None} - {"resource-type"}
-    of_vpcs = {name for name in given if FIELDS[name].tgw is None}
+    of_gateways = {name for name in given if name.startswith(("tgw-", "packets-lost-"))}
+    of_vpcs = {name for name in given if name in FIELDS and FIELDS[name].tgw is None}
     return "vpc" if of_vpcs and not of_gateways else "transit_gateway"
 
 

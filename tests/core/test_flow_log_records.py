@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from kentik_dagster.core.flow_log_records import flow_rows, read_values
+from kentik_dagster.core.flow_log_records import as_text, flow_rows, read_values
 
 
 def log_types(**fields: list[str | None]) -> list[str]:
@@ -30,6 +30,12 @@ def test_records_of_a_vpcs_fields_are_a_vpcs() -> None:
 
 def test_one_field_of_gateways_makes_all_records_theirs() -> None:
     assert log_types(tgw_id=["tgw-1", None], srcaddr=["192.0.2.1", None]) == ["transit_gateway"] * 2
+
+
+def test_a_field_of_gateways_that_nobody_knows_yet_tells_as_well() -> None:
+    found = log_types(tgw_new=["x", None], interface_id=[None, "eni-0a1"])
+
+    assert found == ["transit_gateway", "vpc"]
 
 
 def test_the_resource_type_tells_the_families_apart() -> None:
@@ -100,6 +106,16 @@ def test_a_time_that_no_record_can_have_is_said(count: int, unit: Any, shown: st
     _, reason = read_values(start.to_frame())
 
     assert reason.to_list() == [f"start is '{shown}': not a time from 1970 to 2100 in whole microseconds"]
+
+
+def test_what_is_wrong_is_said_also_where_the_first_chunk_is_empty() -> None:
+    good, bad = (pl.DataFrame({"start": [count]}, schema={"start": pl.Datetime("us", "UTC")}) for count in (1, -1))
+    chunks = pl.concat([good, bad], rechunk=False).filter(pl.Series([False, True]))
+
+    _, reason = read_values(chunks)
+
+    assert as_text(chunks["start"]).to_list() == ["-1 us after 1970"]
+    assert reason.null_count() == 0
 
 
 def test_unknown_fields_may_have_any_name() -> None:

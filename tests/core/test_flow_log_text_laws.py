@@ -124,7 +124,7 @@ _SPLINTERS = st.sampled_from([
 # fmt: on
 
 
-@settings(deadline=None, max_examples=120)
+@settings(deadline=None, max_examples=80)
 @given(regular_files(), st.data())
 def test_the_regular_reader_hands_on_whatever_is_not_regular(content: bytes, data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(1, 2))):
@@ -139,7 +139,7 @@ def test_the_regular_reader_hands_on_whatever_is_not_regular(content: bytes, dat
         assert regular.rows.equals(careful.rows)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=50)
 @given(regular_files(), st.data())
 def test_damage_loses_no_line_and_counts_none_twice(content: bytes, data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(1, 3))):
@@ -193,7 +193,7 @@ def read_in_parts(parts: Sequence[bytes]) -> list[Parsed]:
     return read
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=70)
 @given(st.lists(st.lists(_LINES, min_size=1, max_size=5), min_size=1, max_size=5), st.sampled_from([b"", b"\n"]))
 def test_parts_give_what_the_whole_gives(lines: list[list[bytes]], end: bytes) -> None:
     parts = [b"".join(line + b"\n" for line in part) for part in lines]
@@ -211,7 +211,7 @@ def test_parts_give_what_the_whole_gives(lines: list[list[bytes]], end: bytes) -
     assert (sum(part.lines for part in read), read[-1].layout) == (whole.lines, whole.layout)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=50)
 @given(regular_files(), st.data())
 def test_every_part_of_a_regular_file_is_regular(content: bytes, data: st.DataObject) -> None:
     ends = [place + 1 for place, byte in enumerate(content) if byte == ord("\n") and place + 1 < len(content)]

@@ -12,6 +12,7 @@ from assets.enrichment import enrichment_assets
 from assets.flow_logs import bucket_assets, flow_log_assets
 from assets.metrics import metric_assets
 from assets.network import network_assets
+from assets.notifications import notification_sensors
 from assets.partitions import Partitions
 from assets.schedules import FLOW_LOGS_JOB, JOBS, schedules
 from assets.sensors import listing_sensors
@@ -50,7 +51,10 @@ def build_definitions(
         ],
         jobs=JOBS,
         schedules=schedules(partitions),
-        sensors=listing_sensors(configuration, partitions, FLOW_LOGS_JOB.name),
+        sensors=[
+            *listing_sensors(configuration, partitions, FLOW_LOGS_JOB.name),
+            *notification_sensors(configuration, partitions, FLOW_LOGS_JOB.name),
+        ],
         resources={
             "aws": Aws(endpoint_url=endpoint_url),
             "lake": Lake(root=configuration.lake, endpoint_url=endpoint_url),

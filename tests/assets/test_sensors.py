@@ -1,150 +1,164 @@
-"""The listing sensor: which days it looks at, and which hours it asks for."""
+"""The listing sensor: which hours it asks for, and how often."""
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
-from itertools import count
+from datetime import timedelta
 from pathlib import Path
 
-import boto3
 import dagster as dg
 import pytest
 
-from assets.sensors import RANGE_END_TAG, RANGE_START_TAG, Examined, examine
-from kentik_dagster.code_location import build_definitions
-from kentik_dagster.configuration import Configuration, Export
-from kentik_dagster.core.flow_log_keys import hour_of
+from assets.partitions import Partitions
+from assets.sensors import RANGE_END_TAG, RANGE_START_TAG, listing_sensors
+from kentik_dagster.configuration import Configuration
 from kentik_dagster.demo.emulator_process import Emulator
+from tests.assets.watched_export import NOW, REGION, WatchedExport, ago, hours_asked, keys
 
-REGION = "us-east-1"
-# The partitions end with the real present, so the sensor's present is yesterday.
-NOW = (datetime.now(UTC) - timedelta(days=1)).replace(hour=12, minute=34, second=0, microsecond=0)
-TODAY = date(2026, 11, 23)
-_numbers = count(1)
+SENSOR = "flow_logs_1_acme"
+FAILURE, STARTED = dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.STARTED
 
 
-def export(**changes: object) -> Export:
-    values = {"name": "acme", "region": REGION, "bucket": "acme-logs", "start": "2026-11-01"} | changes
-    return Export.model_validate(values)
+@pytest.fixture
+def export(aws: Emulator, tmp_path: Path) -> Iterator[WatchedExport]:
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield WatchedExport(aws, instance, tmp_path)
 
 
-def days(*numbers: int) -> list[date]:
-    return [date(2026, 11, number) for number in numbers]
-
-
-def keys(*hours_ago: int) -> list[str]:
-    """Partition keys of hours before the sensor's present."""
-    return [f"acme|{hour_of(NOW - timedelta(hours=hours))}" for hours in hours_ago]
-
-
-class TestWhichDays:
-    def test_a_steady_sensor_looks_at_the_look_back_window_only(self) -> None:
-        examined = Examined(until=date(2026, 11, 23))
-
-        assert examine(export(), examined, TODAY) == (days(22, 23), Examined(until=date(2026, 11, 23)))
-
-    def test_the_first_ticks_go_back_to_the_start_of_the_export_a_few_days_at_a_time(self) -> None:
-        looked_at: list[list[date]] = []
-        examined = Examined()
-        while not looked_at or examined.behind:
-            found, examined = examine(export(start="2026-11-10"), examined, TODAY)
-            looked_at.append(found)
-
-        assert looked_at == [days(15, 16, 17, 18, 19, 20, 21, 22, 23), days(10, 11, 12, 13, 14, 22, 23)]
-
-    def test_days_that_passed_while_the_sensor_was_off_are_looked_at(self) -> None:
-        found, examined = examine(export(), Examined(until=date(2026, 11, 18)), TODAY)
-
-        assert found == days(18, 19, 20, 21, 22, 23)
-        assert examined == Examined(until=date(2026, 11, 23))
-
-    def test_days_before_the_start_of_the_export_are_left_alone(self) -> None:
-        found, _ = examine(export(start="2026-11-23T10:00"), Examined(), TODAY)
-
-        assert found == days(23)
+def ask(export: WatchedExport, cursor: str | None = None) -> list[dg.RunRequest]:
+    return list(export.tick(SENSOR, cursor).run_requests or [])
 
 
 class TestWhichHours:
-    @pytest.fixture
-    def bucket(self, aws: Emulator) -> str:
-        name = f"sensor-{next(_numbers)}"
-        boto3.client("s3", region_name=REGION).create_bucket(Bucket=name)
-        return name
+    def test_exactly_the_hours_with_pending_objects_are_asked_for(self, export: WatchedExport) -> None:
+        export.changes["start"] = ago(days=20)
+        for file_time in (NOW, ago(minutes=10), ago(hours=5), ago(days=8)):
+            export.put(file_time)
+        export.put(ago(hours=7), region="eu-west-1")
+        export.read(export.put(ago(hours=3)))
 
-    @pytest.fixture
-    def instance(self) -> Iterator[dg.DagsterInstance]:
-        with dg.instance_for_test() as made:
-            yield made
+        asked = ask(export)
 
-    def put(self, bucket: str, file_time: datetime, region: str = REGION) -> None:
-        key = (
-            f"AWSLogs/123456789012/vpcflowlogs/{region}/{file_time:%Y/%m/%d}/123456789012_vpcflowlogs_{region}_"
-            f"fl-0123456789abcdef0_{file_time:%Y%m%dT%H%MZ}_{next(_numbers):08x}.log.gz"
-        )
-        boto3.client("s3", region_name=REGION).put_object(Bucket=bucket, Key=key, Body=gzip.compress(b""))
+        assert [request.partition_key for request in asked] == keys(8 * 24, 7, 5, 0)
 
-    def ask(
-        self, bucket: str, tmp_path: Path, aws: Emulator, instance: dg.DagsterInstance, start: datetime | None = None
-    ) -> list[dg.RunRequest]:
-        acme = export(bucket=bucket, start=start or NOW - timedelta(days=20))
-        configuration = Configuration(lake=str(tmp_path / "lake"), exports=(acme,))
-        definitions = build_definitions(configuration, endpoint_url=aws.endpoint_url, stopped_at=NOW.isoformat())
-        (sensor,) = definitions.get_repository_def().sensor_defs
-        with dg.build_sensor_context(
-            instance=instance,
-            instance_ref=instance.get_ref(),
-            definitions=definitions,
-            resources=definitions.resources,
-            sensor_name=sensor.name,
-        ) as context:
-            return list(sensor.evaluate_tick(context).run_requests or [])
-
-    def test_exactly_the_hours_with_pending_objects_are_asked_for(
-        self, bucket: str, tmp_path: Path, aws: Emulator, instance: dg.DagsterInstance
-    ) -> None:
-        for file_time in (NOW, NOW - timedelta(minutes=10), NOW - timedelta(hours=5), NOW - timedelta(days=19)):
-            self.put(bucket, file_time)
-        self.put(bucket, NOW - timedelta(hours=7), region="eu-west-1")
-
-        asked = self.ask(bucket, tmp_path, aws, instance)
-
-        assert [request.partition_key for request in asked] == keys(7, 5, 0)
-
-    def test_many_hours_in_a_row_are_asked_for_as_one_run(
-        self, bucket: str, tmp_path: Path, aws: Emulator, instance: dg.DagsterInstance
-    ) -> None:
+    def test_many_hours_in_a_row_are_asked_for_as_one_run(self, export: WatchedExport) -> None:
         for hours in range(6):
-            self.put(bucket, NOW - timedelta(hours=hours))
+            export.put(ago(hours=hours))
 
-        (asked,) = self.ask(bucket, tmp_path, aws, instance)
+        (asked,) = ask(export)
 
         assert [asked.tags[RANGE_START_TAG], asked.tags[RANGE_END_TAG]] == keys(5, 0)
 
-    def test_hours_before_the_start_and_in_the_future_fail_no_tick(
-        self, bucket: str, tmp_path: Path, aws: Emulator, instance: dg.DagsterInstance
-    ) -> None:
-        for file_time in (NOW - timedelta(hours=2), NOW - timedelta(hours=9), NOW + timedelta(hours=3)):
-            self.put(bucket, file_time)
+    def test_hours_before_the_start_and_in_the_future_fail_no_tick(self, export: WatchedExport) -> None:
+        export.changes["start"] = ago(hours=6)
+        for file_time in (ago(hours=2), ago(hours=9), ago(hours=-3)):
+            export.put(file_time)
 
-        asked = self.ask(bucket, tmp_path, aws, instance, start=NOW - timedelta(hours=6))
+        asked = ask(export)
 
         assert [request.partition_key for request in asked] == keys(2)
 
-    def test_an_hour_that_a_run_is_working_for_is_not_asked_for_again(
-        self, bucket: str, tmp_path: Path, aws: Emulator, instance: dg.DagsterInstance
-    ) -> None:
-        self.put(bucket, NOW)
-        self.put(bucket, NOW - timedelta(hours=4))
-        (older, _) = self.ask(bucket, tmp_path, aws, instance)
-        definitions = build_definitions(Configuration(lake="/nowhere", exports=(export(bucket=bucket),)))
-        instance.create_run_for_job(
-            definitions.resolve_job_def("flow_logs"),
-            status=dg.DagsterRunStatus.STARTED,
-            tags={**older.tags, "dagster/partition": str(older.partition_key)},
-        )  # fmt: skip
+    def test_logs_that_the_export_does_not_collect_are_not_asked_for(self, export: WatchedExport) -> None:
+        export.changes |= {"collect_flow_logs": False, "collect_firewall_logs": True}
+        export.put(NOW)
 
-        asked = self.ask(bucket, tmp_path, aws, instance)
+        assert ask(export) == []
+
+    def test_an_export_that_starts_later_asks_for_nothing(self, export: WatchedExport) -> None:
+        export.changes["start"] = ago(days=-1)
+        export.put(NOW)
+
+        assert ask(export) == []
+
+
+class TestHowOften:
+    def test_an_hour_that_a_run_is_working_for_is_not_asked_for_again(self, export: WatchedExport) -> None:
+        export.put(NOW)
+        export.put(ago(hours=4))
+        (older, _) = ask(export)
+        export.run_was(STARTED, older)
+
+        asked = ask(export)
 
         assert [request.partition_key for request in asked] == keys(0)
+
+    def test_hours_of_a_range_run_in_progress_are_not_asked_for_again(self, export: WatchedExport) -> None:
+        for hours in range(4):
+            export.put(ago(hours=hours))
+        (range_run,) = ask(export)
+        export.run_was(STARTED, range_run)
+
+        assert ask(export) == []
+
+    def test_an_unreadable_object_is_asked_for_when_it_is_time_to_try_again(self, export: WatchedExport) -> None:
+        key = export.put(ago(hours=1))
+        export.read(key, outcome="unreadable", at=ago(minutes=5))
+        too_early = ask(export)
+        export.read(key, outcome="unreadable", at=ago(minutes=50))
+        in_time = ask(export)
+
+        assert (hours_asked(too_early), hours_asked(in_time)) == ([], keys(1))
+
+    def test_new_objects_of_an_hour_whose_run_just_failed_ask_for_no_run_more(self, export: WatchedExport) -> None:
+        export.put(ago(hours=1))
+        (first,) = ask(export)
+        export.run_was(FAILURE, first)
+        export.put(NOW)
+        (free, failed) = ask(export)
+        export.put(ago(hours=1))
+        export.put(NOW)
+        (free_again, failed_again) = ask(export)
+
+        assert hours_asked([free, failed]) == hours_asked([free_again, failed_again]) == keys(0, 1)
+        assert failed.run_key == failed_again.run_key != first.run_key
+        assert free.run_key != free_again.run_key
+
+    def test_what_cannot_be_deleted_does_not_go_with_every_new_object(self, export: WatchedExport) -> None:
+        export.changes["delete_after_read"] = True
+        left_over = [export.put(ago(hours=hours)) for hours in range(1, 7)]
+        export.read(*left_over, at=ago(minutes=20))
+        export.put(NOW)
+
+        first = export.tick(SENSOR)
+        export.now += timedelta(minutes=1)
+        second = export.tick(SENSOR, first.cursor)
+        export.now += timedelta(minutes=9)
+        third = export.tick(SENSOR, second.cursor)
+
+        assert hours_asked(first.run_requests) == keys(0, 6, 5, 4, 3, 2, 1)
+        assert hours_asked(second.run_requests) == keys(0)
+        assert hours_asked(third.run_requests) == keys(0, 6, 5, 4, 3, 2, 1)
+
+
+class TestTime:
+    def test_a_tick_out_of_time_lists_one_day_and_the_next_goes_on(self, export: WatchedExport) -> None:
+        export.changes |= {"look_back_days": 3, "start": ago(days=2)}
+        for days in range(3):
+            export.put(ago(days=days))
+        definitions = export.definitions
+        configuration = Configuration.model_validate(
+            {"exports": [{"name": "acme", "region": REGION, "bucket": export.bucket, **export.changes}]}
+        )
+        (sensor,) = listing_sensors(configuration, Partitions(configuration), "flow_logs", seconds=0)
+
+        asked: list[list[str]] = []
+        cursors: list[str | None] = [None]
+        for _ in range(4):
+            tick = export.tick_of(sensor, definitions, cursors[-1])
+            asked.append(hours_asked(tick.run_requests))
+            cursors.append(tick.cursor)
+
+        assert asked == [keys(0), keys(24), keys(48), []]
+        assert cursors[-1] == cursors[-2]
+
+    def test_a_steady_tick_leaves_the_cursor_as_it_was(self, export: WatchedExport) -> None:
+        cursor = export.tick(SENSOR).cursor
+
+        assert export.tick(SENSOR, cursor).cursor == cursor
+
+    def test_a_cursor_of_an_older_release_is_understood(self, export: WatchedExport) -> None:
+        export.changes["start"] = ago(days=20)
+        export.put(ago(days=10))
+        before = f'{{"behind":["{ago(days=12):%Y-%m-%d}","{ago(days=8):%Y-%m-%d}"],"until":"{NOW:%Y-%m-%d}"}}'
+
+        assert hours_asked(ask(export, before)) == keys(240)

@@ -65,7 +65,7 @@ def deletion_assets(configuration: Configuration, partitions: Partitions) -> lis
                         access, lake.tables, hour, objects,
                         run_id=context.run.run_id, clock=clock.now, listed_at=listed_at,
                     )  # fmt: skip
-                except KentikDagsterError as error:
+                except (KentikDagsterError, OSError, pl.exceptions.PolarsError) as error:  # such as a file that is lost
                     failures.append(f"{export} {hour}: {error}")
                     continue
                 swept.append(rows)

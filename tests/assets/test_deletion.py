@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -16,6 +16,7 @@ import pytest
 
 from assets.deletion import DELETED_IN_TIME, MAY_DELETE, deletion_assets
 from assets.partitions import Partitions, flow_key
+from assets.sensors import RANGE_END_TAG, RANGE_START_TAG
 from kentik_dagster.catalog.tables import TABLES
 from kentik_dagster.configuration import Configuration
 from kentik_dagster.core.flow_log_keys import hour_of, hour_start, source_object
@@ -70,8 +71,11 @@ class Deployment:
             lambda there: pl.concat([there, added], how="diagonal").unique("source_object", maintain_order=True),
         )
 
-    def sweep(self, *, delete: bool = True, waited: timedelta, export: str = "acme") -> dg.ExecuteInProcessResult:
-        """Materialise the hour some time after its objects were posted."""
+    def sweep(
+        self, *, delete: bool = True, waited: timedelta, until: dg.MultiPartitionKey | None = None
+    ) -> dg.ExecuteInProcessResult:
+        """Materialise the hour, or the hours until another one, some time after the objects were posted."""
+        first = flow_key("acme", self.hour)
         shared = {"region": REGION, "start": (self.posted - timedelta(days=3)).date(), "delete_after_read": delete}
         exports = [
             {"name": "acme", "bucket": self.bucket, **shared},
@@ -82,8 +86,8 @@ class Deployment:
         return dg.materialize(
             assets,
             instance=self.instance,
-            partition_key=flow_key(export, self.hour) if export == "acme" else None,
-            tags={} if export == "acme" else self._both(),
+            partition_key=None if until else first,
+            tags={RANGE_START_TAG: first, RANGE_END_TAG: until} if until else {},
             resources={
                 "aws": Aws(endpoint_url=self.endpoint_url),
                 "lake": Lake(root=self.root),
@@ -91,13 +95,6 @@ class Deployment:
             },
             raise_on_error=False,
         )
-
-    def _both(self) -> dict[str, str]:
-        """Tags of a run over the hour of both exports."""
-        return {
-            "dagster/asset_partition_range_start": flow_key("acme", self.hour),
-            "dagster/asset_partition_range_end": flow_key("lost", self.hour),
-        }
 
     def outcomes(self) -> list[str]:
         return Lake(root=self.root)["deletion_sweep"].read()["outcome"].to_list()
@@ -184,9 +181,25 @@ def test_a_refused_deletion_warns_with_the_permission_until_it_is_granted_or_not
 def test_an_export_whose_bucket_cannot_be_listed_fails_the_run_after_the_others_were_swept(
     deployment: Deployment,
 ) -> None:
-    result = deployment.sweep(waited=timedelta(minutes=5), export="both")
+    result = deployment.sweep(waited=timedelta(minutes=5), until=flow_key("lost", deployment.hour))
 
     assert not result.success
     (failure,) = [event for event in result.all_events if event.is_step_failure]
     assert "lost: cannot list s3://there-is-no-such-bucket" in str(failure.step_failure_data.error)
+    assert deployment.outcomes() == ["deleted"]
+
+
+def test_an_hour_that_cannot_be_read_fails_the_run_after_the_others_were_swept(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    for file in (tmp_path / "lake" / "flow_log_objects").rglob("hour=*/*.parquet"):
+        file.unlink()
+    later = replace(deployment, posted=deployment.posted + timedelta(hours=1))
+    later.post("0b")
+
+    result = deployment.sweep(waited=timedelta(hours=2), until=flow_key("acme", later.hour))
+
+    assert not result.success
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    assert f"acme {deployment.hour}: " in str(failure.step_failure_data.error)
     assert deployment.outcomes() == ["deleted"]

@@ -16,10 +16,13 @@ from isal import igzip_lib
 from kentik_dagster.aws.sessions import error_code
 from kentik_dagster.errors import UnreadableObjectError
 
-PART_BYTES = 8 * 1024 * 1024
+# Of text; measured with 1.3 GB of it: larger parts cost memory and save no time.
+PART_BYTES = 2 * 1024 * 1024
 _CHUNK_BYTES = 1024 * 1024
 # A line of a log is hundreds of bytes, an event of a firewall some thousands.
-_LONGEST_LINE_BYTES = 8 * PART_BYTES
+_LONGEST_LINE_BYTES = 32 * PART_BYTES
+# Files full of NODATA are dense, and harmless as long as they are small.
+_ALWAYS_READ_BYTES = 64 * 1024 * 1024
 # How often one object's transfer is taken up again where it broke off; requests have retries of their own.
 _RESUMPTIONS = 4
 # Zeros may follow the last member of a gzip file; anything else is another member.
@@ -34,7 +37,7 @@ class Bounds:
 
     Attributes:
         largest_bytes: uncompressed bytes.
-        largest_expansion: uncompressed bytes for each stored byte; files that expand to less than a part may be denser.
+        largest_expansion: uncompressed bytes for each stored byte; what expands to less than 64 MB may be denser.
     """
 
     largest_bytes: int
@@ -51,7 +54,7 @@ class Bounds:
                 f"the object expands to more than {self.largest_bytes:,} bytes: if it is a log, set "
                 "largest_object_bytes of the export higher"
             )
-        if expanded > max(PART_BYTES, stored * self.largest_expansion):
+        if expanded > max(_ALWAYS_READ_BYTES, stored * self.largest_expansion):
             raise UnreadableObjectError(
                 f"the object expands to more than {self.largest_expansion} times its size: if it is a log, set "
                 "largest_expansion of the export higher"

@@ -15,8 +15,8 @@ import polars as pl
 from kentik_dagster.lake.files import StagedFile, stage
 from kentik_dagster.lake.tables import LakeTable
 
-# In memory; as a file, flow records are about a tenth of it.
-FILE_BYTES = 64 * 1024 * 1024
+# In memory; as a file, flow records are about a tenth of it. Writing takes twice as much for a moment.
+FILE_BYTES = 32 * 1024 * 1024
 
 
 class Staging:

@@ -6,6 +6,7 @@ import polars as pl
 from assets.partitions import Partitions, flow_key, hours_by_export
 from assets.tables import table_assets, table_spec
 from kentik_dagster.work.enrich import Enriched, enrich_hour
+from resources.clock import Clock
 from resources.lake import Lake
 
 ENDS_RESOLVED = "ends_resolved"
@@ -38,12 +39,15 @@ def enrichment_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
     )
 
     @table_assets("enriched_flows", [spec], _CHECKS)
-    def enriched_flows(context: dg.AssetExecutionContext, config: EnrichmentConfig, lake: Lake) -> dg.MaterializeResult:
+    def enriched_flows(
+        context: dg.AssetExecutionContext, config: EnrichmentConfig, lake: Lake, clock: Clock
+    ) -> dg.MaterializeResult:
         """Both ends of every flow record resolved to who owned them at that moment."""
         book = lake["address_book"].read()
         enriched: list[Enriched] = []
-        for export, hours in hours_by_export(context.partition_keys).items():
-            for hour in hours:
+        for export, asked in hours_by_export(context.partition_keys).items():
+            # What flow_logs does not hold any more cannot be resolved anew.
+            for hour in partitions.open_hours(asked, clock.now()):
                 done = enrich_hour(lake.tables, export, hour, book, rebuild=config.rebuild)
                 enriched.append(done)
                 context.log.info(f"{export} {hour}: {done.rows:,} rows enriched")
@@ -62,9 +66,11 @@ def enrichment_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
 
 
 def _check(enriched: list[Enriched]) -> dg.AssetCheckResult:
-    ends = pl.concat([done.resolutions for done in enriched])
-    total = int(ends["ends"].sum())
-    unresolved = int(ends.filter(pl.col("resolution").is_in(["unknown", "ambiguous"]))["ends"].sum())
+    total = sum(int(done.resolutions["ends"].sum()) for done in enriched)
+    unresolved = sum(
+        int(done.resolutions.filter(pl.col("resolution").is_in(["unknown", "ambiguous"]))["ends"].sum())
+        for done in enriched
+    )
     share = unresolved / total if total else 0.0
     passed = share <= _MOST_UNRESOLVED
     return dg.AssetCheckResult(

@@ -8,8 +8,10 @@ import polars as pl
 from assets.partitions import Partitions, days_of, flow_key, hours_by_export
 from assets.tables import table_assets, table_spec
 from kentik_dagster.aws.flow_logs import LogBucket
+from kentik_dagster.catalog.tables import TABLES
 from kentik_dagster.configuration import Configuration
 from kentik_dagster.core.flow_log_keys import log_objects
+from kentik_dagster.core.schemas import no_rows
 from kentik_dagster.errors import KentikDagsterError
 from kentik_dagster.work.ingest import Ingested, ingest_hour
 from resources.aws import Aws
@@ -72,7 +74,12 @@ def flow_log_assets(configuration: Configuration, partitions: Partitions) -> lis
         ingested: list[Ingested] = []
         failures: list[str] = []
         ignored = 0
-        for export, hours in hours_by_export(context.partition_keys).items():
+        for export, asked in hours_by_export(context.partition_keys).items():
+            hours = partitions.open_hours(asked, clock.now())
+            if len(hours) < len(asked):
+                context.log.warning(
+                    f"{export}: {len(asked) - len(hours)} hours are older than retention_days: not read"
+                )
             try:
                 bucket = LogBucket(aws.access(configuration.export(export)))
                 everything = bucket.everything(days_of(hours))
@@ -122,7 +129,7 @@ def _metadata(done: Ingested) -> dict[str, dict[str, int | float]]:
 
 
 def _checks(ingested: list[Ingested]) -> Iterator[dg.AssetCheckResult]:
-    objects = pl.concat([done.objects for done in ingested])
+    objects = pl.concat([done.objects for done in ingested] or [no_rows(TABLES["flow_log_objects"])])
     unreadable = objects.filter(pl.col("outcome") == "unreadable")
     yield dg.AssetCheckResult(
         asset_key="flow_log_objects",

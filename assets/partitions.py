@@ -7,6 +7,7 @@ import dagster as dg
 
 from kentik_dagster.configuration import Configuration
 from kentik_dagster.core.flow_log_keys import HOUR_FORMAT, hour_of, hour_start
+from kentik_dagster.core.retention import read_since
 
 ACCOUNTS = dg.DynamicPartitionsDefinition(name="account")
 _NO_EXPORTS_START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -23,6 +24,12 @@ class Partitions:
         )
         names = [export.name for export in configuration.log_exports]
         self.flows = dg.MultiPartitionsDefinition({"export": dg.StaticPartitionsDefinition(names), "hour": self.hours})
+        self._retention_days = configuration.retention_days
+
+    def open_hours(self, hours: Sequence[str], now: datetime) -> list[str]:
+        """The hours whose log objects are read: those that `retention_days` does not remove soon."""
+        since = read_since(self._retention_days, now)
+        return [hour for hour in hours if since is None or hour >= since]
 
 
 def flow_key(export: str, hour: str) -> dg.MultiPartitionKey:

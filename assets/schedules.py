@@ -13,7 +13,14 @@ ACCOUNTS_JOB = dg.define_asset_job("accounts", selection=["org_accounts"])
 METADATA_JOB = dg.define_asset_job("metadata", selection=["metadata_changes", "metadata_calls", "address_book"])
 FLOW_LOGS_JOB = dg.define_asset_job(
     "flow_logs",
-    selection=["flow_logs", "flow_log_objects", "rejected_records", "enriched_flows", "deletion_sweep"],
+    selection=[
+        "flow_logs",
+        "firewall_logs",
+        "flow_log_objects",
+        "rejected_records",
+        "enriched_flows",
+        "deletion_sweep",
+    ],
 )
 METRICS_JOB = dg.define_asset_job("metrics", selection=["metric_series"])
 UPKEEP_JOB = dg.define_asset_job("upkeep", selection=["lake_upkeep"])

@@ -15,6 +15,7 @@ from assets.flow_logs import bucket_key
 from assets.partitions import Partitions, flow_key
 from kentik_dagster.aws.flow_logs import LogBucket
 from kentik_dagster.configuration import Configuration, Export
+from kentik_dagster.core.deletion import DELETION_BEGUN
 from kentik_dagster.core.flow_log_keys import hour_of
 from kentik_dagster.core.ledger import pending_objects
 from kentik_dagster.core.look_back import (
@@ -97,11 +98,15 @@ def _listing_sensor(
         left_over = hours_of(listed.clear() if since is None else left_over_objects(listed, audit, since)).filter(
             ~pl.col("hour").is_in([*busy, *new["hour"]])
         )
+        begun = interrupted_sweeps(export, lake).filter(
+            ~pl.col("hour").is_in([*busy, *new["hour"], *left_over["hour"]])
+        )
         # In runs of their own: new objects come all the time, and what cannot be deleted must not go with each of them.
         failed = failed_hours(context.instance, export, job_name, now)
         requests = [
             *requests_for(export, new, failed, now, reason="new objects"),
             *requests_for(export, left_over, failed, now, reason="objects to delete"),
+            *requests_for(export, begun, failed, now, reason="a sweep that was interrupted"),
         ]
         days_left = f"; {len(after.left)} days are left for the next tick" if after.left else ""
         return dg.SensorResult(
@@ -141,14 +146,14 @@ def in_partitions(
     first, last = hour_of(export.start), hour_of(now)
     hours = [
         hour
-        for hour in objects["hour"].unique().to_list()
+        for hour in partitions.open_hours(objects["hour"].unique().to_list(), now)
         if first <= hour <= last and partitions.hours.has_partition_key(hour)
     ]
     known = objects.filter(pl.col("hour").is_in(hours))
     if known.height < objects.height:
         context.log.warning(
-            f"{objects.height - known.height} objects lie before `start` of export {export.name}, or in the future: "
-            "their hours are not asked for"
+            f"{objects.height - known.height} objects lie before `start` of export {export.name}, past "
+            "retention_days, or in the future: their hours are not asked for"
         )
     return known
 
@@ -162,6 +167,21 @@ def ledger_of(export: Export, hours: list[str], lake: Lake) -> pl.DataFrame:
         .select("source_object", "outcome", "posted_at", "ingested_at")
         .collect()
     )
+
+
+def interrupted_sweeps(export: Export, lake: Lake, now: datetime) -> pl.DataFrame:
+    """The hours of which a sweep began deletions and did not write their results: `hour`, `names` (keys).
+
+    Nothing of them may be left in the bucket, so that no listing would ask for them. Only the look-back window is
+    looked at.
+    """
+    first = hour_of(max(export.start, now - timedelta(days=export.look_back_days)))
+    begun = (
+        lake["deletion_sweep"]
+        .scan()
+        .filter(pl.col("export") == export.name, pl.col("hour") >= first, pl.col("error") == DELETION_BEGUN)
+    )
+    return begun.group_by("hour").agg(pl.col("key").sort().alias("names")).sort("hour").collect()
 
 
 def busy_hours(instance: dg.DagsterInstance, export: Export, job_name: str, now: datetime) -> list[str]:

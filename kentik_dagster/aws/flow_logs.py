@@ -44,6 +44,7 @@ class LogBucket:
         self.export = access.export
         self.name = access.export.log_bucket
         self._client = access.primary.client("s3", access.export.region)
+        self._day_parents: Sequence[str] | None = None
 
     def objects(self, days: Iterable[date]) -> pl.DataFrame:
         """The log objects in the folders of some days.
@@ -74,7 +75,12 @@ class LogBucket:
         return pl.DataFrame(pages, schema=LISTED, orient="row")
 
     def day_parents(self) -> Sequence[str]:
-        """The prefixes that hold day folders, of the kinds of logs that the export collects."""
+        """The prefixes that hold day folders, of the kinds of logs that the export collects; looked for once."""
+        if self._day_parents is None:
+            self._day_parents = self._found_day_parents()
+        return self._day_parents
+
+    def _found_day_parents(self) -> Sequence[str]:
         accounts = self._below(self._roots(), _ACCOUNT_FOLDER)
         services = self._folders(accounts)
         parents: list[str] = []

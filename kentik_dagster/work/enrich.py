@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import polars as pl
 
 from kentik_dagster.core.enrichment import enriched_flows, unresolved_share
+from kentik_dagster.lake.staging import Staging
 from kentik_dagster.lake.tables import Lake
-from kentik_dagster.lake.writes import append_objects, replace_partition
+from kentik_dagster.lake.writes import append_staged, replace_partition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,11 +51,14 @@ def enrich_hour(lake: Lake, export: str, hour: str, book: pl.DataFrame, *, rebui
         replace_partition(lake["enriched_flows"], partition, frames)
     else:
         done = lake["enriched_flows"].open().object_counts(partition)
+        # One commit for all files: the rows of a large object lie in several, and are there completely or not at all.
+        staging = Staging(lake["enriched_flows"], partition)
         for flows in _files(lake, partition):
             lacking = flows.filter(~pl.col("source_object").is_in(list(done)))
             if lacking.height:
-                append_objects(lake["enriched_flows"], partition, enriched(lacking))
-    rows = sum(lake["enriched_flows"].open().object_counts(partition).values())
+                staging.add(enriched(lacking))
+        append_staged(staging)
+    rows = int(lake["enriched_flows"].open().files_of(partition)["num_records"].sum())
     return Enriched(rows=rows, resolutions=_summed(resolutions))
 
 

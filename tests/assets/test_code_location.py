@@ -36,10 +36,12 @@ GRAPH = {
     "address_book": (("metadata_changes", "org_accounts"), "none"),
     "flow_logs": (("s3/acme-logs", "s3/dev-logs"), "export x hour"),
     "flow_log_objects": (("s3/acme-logs", "s3/dev-logs"), "export x hour"),
+    "firewall_logs": (("s3/acme-logs", "s3/dev-logs"), "export x hour"),
     "rejected_records": (("s3/acme-logs", "s3/dev-logs"), "export x hour"),
     "enriched_flows": (("address_book", "flow_logs"), "export x hour"),
-    "deletion_sweep": (("flow_log_objects", "flow_logs"), "export x hour"),
+    "deletion_sweep": (("firewall_logs", "flow_log_objects", "flow_logs"), "export x hour"),
     "metric_series": (("org_accounts",), "hour"),
+    "lake_upkeep": ((), "none"),
 }
 
 
@@ -101,6 +103,7 @@ def test_each_export_has_a_sensor_and_the_rest_has_schedules(definitions: dg.Def
         "accounts_every_hour": "0 * * * *",
         "metadata_every_quarter_hour": "*/15 * * * *",
         "metrics_every_five_minutes": "*/5 * * * *",
+        "upkeep_every_hour": "25 * * * *",
     }
 
 
@@ -146,4 +149,4 @@ def test_without_any_export_the_graph_can_still_be_seen() -> None:
 
     graph = definitions.resolve_asset_graph()
 
-    assert {key.to_user_string() for key in graph.get_all_asset_keys()} == set(TABLES)
+    assert {key.to_user_string() for key in graph.get_all_asset_keys()} == {*TABLES, "lake_upkeep"}

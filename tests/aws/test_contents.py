@@ -68,7 +68,7 @@ def test_joined_members_and_padding_are_one_object() -> None:
     ids=["truncated", "damaged", "plain text", "garbage behind", "half a head"],
 )
 def test_what_is_no_whole_gzip_gives_no_part_at_all(content: bytes) -> None:
-    given_out = []
+    given_out: list[bytes] = []
 
     with pytest.raises(UnreadableObjectError, match="not whole gzip"):
         given_out.extend(text_parts(chunked(content), ROOMY))

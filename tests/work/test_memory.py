@@ -36,7 +36,7 @@ def records(count: int) -> bytes:
     chance = random.Random(7)
     return "".join(
         f"2 111122223333 eni-0{chance.randrange(40):016x} 10.0.{chance.randrange(4)}.{chance.randrange(20)} 192.0.2.7 "
-        f"{{49152 + 16 * chance.randrange(400)} 443 6 {chance.randrange(1, 40)} 5000 1795424400 1795424460 ACCEPT OK\n"
+        f"{49152 + 16 * chance.randrange(400)} 443 6 {chance.randrange(1, 40)} 5000 1795424400 1795424460 ACCEPT OK\n"
         for _ in range(count)
     ).encode()
 

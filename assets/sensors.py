@@ -98,7 +98,7 @@ def _listing_sensor(
         left_over = hours_of(listed.clear() if since is None else left_over_objects(listed, audit, since)).filter(
             ~pl.col("hour").is_in([*busy, *new["hour"]])
         )
-        begun = interrupted_sweeps(export, lake).filter(
+        begun = interrupted_sweeps(export, lake, now).filter(
             ~pl.col("hour").is_in([*busy, *new["hour"], *left_over["hour"]])
         )
         # In runs of their own: new objects come all the time, and what cannot be deleted must not go with each of them.

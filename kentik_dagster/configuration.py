@@ -83,10 +83,24 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+_LARGEST_RATE = 1_000_000
+
+
 class Sampling(Strict):
     """One of `rate` flow records is kept, at random."""
 
-    rate: Annotated[int, Field(ge=1, le=1_000_000)]
+    rate: Annotated[int, Field(ge=1, le=_LARGEST_RATE)]
+
+
+def _sampling(value: Any) -> Any:
+    if value in ("unsampled", "legacy") or isinstance(value, Sampling):
+        return value
+    rate = value.get("rate") if isinstance(value, dict) and len(value) == 1 else None
+    if not isinstance(rate, int) or isinstance(rate, bool) or not 1 <= rate <= _LARGEST_RATE:
+        raise ValueError(
+            f"{value!r} is no sampling: write unsampled, legacy, or {{rate: 100}} to keep one of 100 records"
+        )
+    return Sampling(rate=rate)
 
 
 class Export(Strict):
@@ -109,7 +123,7 @@ class Export(Strict):
     collect_metrics: bool = True
     delete_after_read: bool = False
     notification_queue: str | None = None
-    sampling: Literal["unsampled", "legacy"] | Sampling = "unsampled"
+    sampling: Annotated[Literal["unsampled", "legacy"] | Sampling, BeforeValidator(_sampling)] = "unsampled"
     start: Annotated[datetime, BeforeValidator(_hour)]
     look_back_days: Annotated[int, Field(ge=1, le=90)] = 2
     largest_object_bytes: Annotated[int, Field(ge=1_000_000)] = 10_000_000_000

@@ -210,7 +210,16 @@ ALL = "exports[acme-prod]"
         ("look_back_days: 1.5", f"{ALL}.look_back_days: write a whole number"),
         ("look_back_days: 0", f"{ALL}.look_back_days: input should be greater than or equal to 1"),
         ("look_back_days: 91", f"{ALL}.look_back_days: input should be less than or equal to 90"),
-        ("sampling: often", f"{ALL}.sampling: input should be 'unsampled'"),
+        (
+            "sampling: often",
+            f"{ALL}.sampling: 'often' is no sampling: write unsampled, legacy, or {{rate: 100}} to keep one of 100 "
+            "records",
+        ),
+        (
+            "sampling: {rate: 0}",
+            f"{ALL}.sampling: {{'rate': 0}} is no sampling: write unsampled, legacy, or {{rate: 100}} to keep one of "
+            "100 records",
+        ),
         ("bucket_prefix: AWSLogs", f"{ALL}.bucket_prefix: 'AWSLogs' is not what stands before AWSLogs/ in the keys"),
         ("bucket_prefix: AWSLogs/", f"{ALL}.bucket_prefix: 'AWSLogs/' is not what stands before AWSLogs/ in the keys"),
         (
@@ -262,7 +271,8 @@ def test_a_missing_key_is_named(path: Path, key: str) -> None:
 
 def test_a_missing_bucket_is_named_where_flow_logs_are_wanted(path: Path) -> None:
     assert mistakes(path, LEAST.replace("    bucket: acme-flow-logs\n", "")) == (
-        f"{ALL}: bucket is missing: name the bucket with the flow logs, or set collect_flow_logs: false",
+        f"{ALL}: bucket is missing: name the bucket with the logs, or set collect_flow_logs: false and leave "
+        "collect_firewall_logs out",
     )
 
 
@@ -362,7 +372,7 @@ def test_a_folder_is_no_file(tmp_path: Path) -> None:
         ("exports: [acme]", "exports[0]: this is an export: write its keys, beginning with `- name: ...`"),
         ("exports: [null]", "exports[0]: there is no value: write one, or leave the key out; see kentik.example.yaml"),
         ("export: []", "export: there is no such key. Did you mean 'exports'?"),
-        ("xyz: []", "xyz: there is no such key. The keys are lake, exports."),
+        ("xyz: []", "xyz: there is no such key. The keys are lake, retention_days, exports."),
         ("1: []", "1: there is no such key"),
         ("lake:", "lake: there is no value: write one, or leave the key out; see kentik.example.yaml"),
         ("lake: 5", "lake: this is text, and YAML reads it as something else: put quotes around it"),

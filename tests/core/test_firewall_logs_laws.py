@@ -36,6 +36,7 @@ _EVENT = st.fixed_dictionaries(
     },
 )
 _RECORD = st.fixed_dictionaries({"event": _EVENT}, optional={"firewall_name": _TEXTS, "event_timestamp": _TIMES})
+# None closes what another one opens: together they would be an event over several lines.
 _GARBAGE = st.sampled_from(
     [
         b"garbage",
@@ -44,7 +45,6 @@ _GARBAGE = st.sampled_from(
         b'{"event":',
         b'{"event":{}',
         b"{",
-        b"}",
         b'{"event":1}',
         b"\xff",
         b"NaN",
@@ -84,7 +84,7 @@ def in_parts(content: bytes, cuts: list[int]) -> Parsed:
     return Parsed(rows=pl.concat(rows), rejected=pl.concat(rejected), lines=done, rest=rest)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(files(), st.sampled_from([b"\n", b"\r\n", b"\n\n"]))
 def test_every_line_is_a_row_or_a_rejected_line(lines: list[tuple[bytes, bool]], newline: bytes) -> None:
     content = newline.join([written({"event": {}}), *(text for text, _ in lines)])
@@ -102,7 +102,7 @@ def test_every_line_is_a_row_or_a_rejected_line(lines: list[tuple[bytes, bool]],
     assert parsed.lines == content.count(b"\n") + 1
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(files(), st.lists(st.integers(0, 9), max_size=3))
 def test_parts_of_lines_are_the_whole(lines: list[tuple[bytes, bool]], cuts: list[int]) -> None:
     content = b"\n".join([written({"event": {}}), *(text for text, _ in lines)]) + b"\n"
@@ -115,7 +115,7 @@ def test_parts_of_lines_are_the_whole(lines: list[tuple[bytes, bool]], cuts: lis
     assert (parts.lines, parts.rest) == (whole.lines, b"")
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(st.lists(_RECORD, min_size=1, max_size=4), st.lists(st.integers(0, 60), max_size=4), st.booleans())
 def test_parts_of_pretty_printed_events_are_the_whole(
     records: list[dict[str, Any]], cuts: list[int], as_array: bool
@@ -130,7 +130,7 @@ def test_parts_of_pretty_printed_events_are_the_whole(
     assert (parts.lines, parts.rest) == (content.count(b"\n"), b"")
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(st.lists(_RECORD, min_size=1, max_size=4))
 def test_the_regular_and_the_careful_reader_give_the_same_rows(records: list[dict[str, Any]]) -> None:
     content = b"\n".join(map(written, records))
@@ -143,7 +143,7 @@ def test_the_regular_and_the_careful_reader_give_the_same_rows(records: list[dic
     assert regular is None or regular.equals(careful.rows)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(st.lists(_RECORD, min_size=1, max_size=3), st.data())
 def test_damage_anywhere_loses_no_other_line(records: list[dict[str, Any]], data: st.DataObject) -> None:
     damaged = bytearray(written(data.draw(_RECORD)))

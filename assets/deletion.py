@@ -1,6 +1,7 @@
 """The deletion sweep: log objects that the lake holds leave the bucket, or are named."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import dagster as dg
@@ -11,8 +12,9 @@ from assets.tables import table_assets, table_spec
 from kentik_dagster.aws.flow_logs import LogBucket
 from kentik_dagster.configuration import Configuration
 from kentik_dagster.core.deletion import current_lags, deletion_lags, refused_deletions
+from kentik_dagster.core.flow_log_keys import hour_of
 from kentik_dagster.errors import KentikDagsterError
-from kentik_dagster.work.sweep import sweep_hour
+from kentik_dagster.work.sweep import first_read_at, sweep_hour
 from resources.aws import Aws
 from resources.clock import Clock
 from resources.lake import Lake
@@ -22,6 +24,8 @@ DELETED_IN_TIME = "deleted_within_15_minutes"
 _IN_TIME = timedelta(minutes=15)
 # Older objects are a backfill's: they say nothing about whether today's logs are kept up with.
 _CURRENT = timedelta(days=1)
+# Such as a file of the lake that is lost.
+_UNREADABLE = (KentikDagsterError, OSError, pl.exceptions.PolarsError)
 _MADE_FROM = ("flow_log_objects", "flow_logs", "firewall_logs")
 _CHECKS = (
     dg.AssetCheckSpec(
@@ -34,7 +38,7 @@ _CHECKS = (
         DELETED_IN_TIME,
         asset="deletion_sweep",
         description="99 of 100 objects posted in the last day left the bucket within 15 minutes of being posted. "
-        "Older objects do not count, nor those that a dry run had kept.",
+        "Older objects do not count, nor those that a dry run had kept or that lay there before the first was read.",
     ),
 )
 
@@ -58,6 +62,9 @@ def deletion_assets(configuration: Configuration, partitions: Partitions) -> lis
             except KentikDagsterError as error:
                 failures.append(f"{export}: {error}")
                 continue
+            begun_at: datetime | None = None
+            with suppress(*_UNREADABLE):  # the hour that it is about says so below
+                begun_at = first_read_at(lake.tables, export, hour_of(listed_at - 2 * _CURRENT))
             for hour in hours:
                 objects = listed.filter(pl.col("hour") == hour)
                 try:
@@ -65,9 +72,11 @@ def deletion_assets(configuration: Configuration, partitions: Partitions) -> lis
                         access, lake.tables, hour, objects,
                         run_id=context.run.run_id, clock=clock.now, listed_at=listed_at,
                     )  # fmt: skip
-                except (KentikDagsterError, OSError, pl.exceptions.PolarsError) as error:  # such as a file that is lost
+                except _UNREADABLE as error:
                     failures.append(f"{export} {hour}: {error}")
                     continue
+                if begun_at is not None:
+                    rows = rows.with_columns(held_back=pl.col("held_back") | (pl.col("posted_at") < begun_at))
                 swept.append(rows)
                 lags = _lags_in_run(rows, context.run.run_id)
                 context.add_asset_metadata(

@@ -90,6 +90,16 @@ def sweep_hour(
     )
 
 
+def first_read_at(lake: Lake, export: str, since: str) -> datetime | None:
+    """When the first object of an export was read, of the hours from `since` on; None: none was.
+
+    What was posted before is a backlog: how long it lay there says nothing about how this system keeps up.
+    """
+    audit = lake["flow_log_objects"].scan().filter(pl.col("export") == export, pl.col("hour") >= since)
+    first: datetime | None = audit.select(pl.col("ingested_at").min()).collect().item()
+    return first
+
+
 def _within_reach(held: pl.DataFrame, export: Export) -> pl.DataFrame:
     """Objects below the export's prefix: others are not listed, which does not mean that they are gone."""
     prefix = export.bucket_prefix

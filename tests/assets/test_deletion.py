@@ -50,8 +50,8 @@ class Deployment:
     def hour(self) -> str:
         return hour_of(self.posted)
 
-    def post(self, name: str) -> None:
-        """Put an object that the lake has read; S3 says by itself when it was posted."""
+    def post(self, name: str, *, read_after: timedelta | None = None) -> None:
+        """Put an object that the lake has read, a while after it was posted."""
         time = hour_start(self.hour)
         key = (
             f"AWSLogs/{ACCOUNT}/vpcflowlogs/{REGION}/{time:%Y/%m/%d}/"
@@ -63,6 +63,7 @@ class Deployment:
         line = partition | {
             "source_object": source_object(self.bucket, key, etag, time), "bucket": self.bucket, "key": key,
             "etag": etag, "posted_at": self.posted, "outcome": "empty", "rows": 0, "rejected_lines": 0,
+            "ingested_at": None if read_after is None else self.posted + read_after,
         }  # fmt: skip
         added = pl.DataFrame([line], schema={name: schema[name] for name in line})
         merge_partition(
@@ -145,6 +146,21 @@ def test_slow_deletion_of_current_objects_warns_and_a_backfill_does_not(
 
     assert result.success
     assert checks(result)[DELETED_IN_TIME] is in_time
+
+
+def test_what_lay_there_before_the_first_object_was_read_does_not_warn(deployment: Deployment) -> None:
+    deployment.post("0b", read_after=timedelta(hours=3))
+
+    result = deployment.sweep(waited=timedelta(hours=3))
+
+    assert metadata(result)["deletion_lag_seconds_p99"] == 3 * 3600
+    assert checks(result)[DELETED_IN_TIME]
+
+
+def test_a_stop_of_some_hours_warns(deployment: Deployment) -> None:
+    replace(deployment, posted=deployment.posted - timedelta(hours=5)).post("0b", read_after=timedelta(minutes=1))
+
+    assert not checks(deployment.sweep(waited=timedelta(hours=3)))[DELETED_IN_TIME]
 
 
 def test_a_dry_run_that_is_over_does_not_warn_of_the_time_that_it_took(deployment: Deployment) -> None:

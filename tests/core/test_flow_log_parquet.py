@@ -232,6 +232,7 @@ def test_an_object_without_rows_gives_none() -> None:
             "no whole Parquet",
         ),
     ],
+    ids=["nothing", "magic", "text", "noise", "gzip", "no end", "no beginning", "damaged footer"],
 )
 def test_what_is_no_parquet_is_said(content: bytes, message: str) -> None:
     with pytest.raises(UnreadableObjectError, match=message):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -265,18 +264,3 @@ def test_processes_that_append_and_compact_at_once_leave_every_row_once(lake: La
 
     assert objects_in(lake["flow_logs"]) == records_of(18)
     assert files_of_nine(lake["flow_logs"]) == 1
-
-
-@pytest.mark.slow
-def test_compactors_killed_at_random_leave_every_row_once(lake: Lake) -> None:
-    table, chance = lake["flow_logs"], random.Random(7)
-    for number, (name, records) in enumerate(records_of(12).items()):
-        append_objects(table, NINE, flows(**{name: records}))
-        if number % 4 == 3:
-            with compactor(lake.root):
-                time.sleep(chance.uniform(0, 0.05))
-
-    compact(table, NINE)
-
-    assert objects_in(table) == records_of(12)
-    assert files_of_nine(table) == 1

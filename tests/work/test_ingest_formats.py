@@ -170,7 +170,11 @@ def test_an_unreadable_object_is_named_and_holds_nothing_up(
     assert bucket.rows_by_key().keys() == {good}
 
 
-@pytest.mark.parametrize("content", [b"", gzip.compress(b""), gzip.compress(HEADER.encode())])
+@pytest.mark.parametrize(
+    "content",
+    [b"", gzip.compress(b""), gzip.compress(HEADER.encode())],
+    ids=["0 bytes", "gzip of nothing", "header only"],
+)
 def test_an_object_without_records_is_empty(bucket: Bucket, content: bytes) -> None:
     key = bucket.post(content)
 
@@ -234,7 +238,7 @@ def test_sampled_records_say_how_many_they_stand_for(bucket: Bucket) -> None:
     assert audit["rows"] == rows.height < 400
 
 
-@pytest.mark.parametrize("later", ["unsampled", "legacy", Sampling(rate=1_000_000)])
+@pytest.mark.parametrize("later", ["unsampled", "legacy", Sampling(rate=1_000_000)], ids=["all", "legacy", "few"])
 def test_another_sampling_rate_later_does_not_read_what_is_there_again(bucket: Bucket, later: Any) -> None:
     key = bucket.post(many(500))
     bucket.ingest(sampling=Sampling(rate=5))

@@ -42,9 +42,9 @@ from tests.work.logs import DAY, REGION, LogObject, log_objects, records_in
 from tests.work.seaweed import seaweed
 
 FULL = "KENTIK_DAGSTER_KILLS" in os.environ
-KILLS = int(os.environ.get("KENTIK_DAGSTER_KILLS", "3"))
+KILLS = int(os.environ.get("KENTIK_DAGSTER_KILLS", "2"))
 SEED = int(os.environ.get("KENTIK_DAGSTER_SEED", "7"))
-PROCESSES, LIVES, OBJECTS = (8, 5, 200) if FULL else (2, 2, 12)
+PROCESSES, LIVES, OBJECTS = (8, 5, 200) if FULL else (2, 2, 9)
 # In CI, a slow machine does fewer kills, not more minutes.
 LONGEST_SECONDS = math.inf if FULL else 10
 _LONGEST_LIFE_SECONDS = 3.0

@@ -34,6 +34,7 @@ class Aws:
         self._sessions: dict[str | None, Any] = {
             None: boto3.Session(environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"])
         }
+        self._clients: dict[tuple[str, str | None, str], Any] = {}
 
     def client(self, service: str, account_id: str | None = None, region: str = "us-east-1") -> Any:
         """Without an account: of the management account; with one: in its KentikSecondary role."""
@@ -43,7 +44,12 @@ class Aws:
             self._sessions[account_id] = boto3.Session(
                 keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"]
             )
-        return self._sessions[account_id].client(service, region_name=region, endpoint_url=self._endpoint_url)
+        key = (service, account_id, region)
+        if key not in self._clients:
+            self._clients[key] = self._sessions[account_id].client(
+                service, region_name=region, endpoint_url=self._endpoint_url
+            )
+        return self._clients[key]
 
     def account_ids(self) -> list[str]:
         return [account["Id"] for account in self.client("organizations").list_accounts()["Accounts"]]

@@ -94,9 +94,9 @@ class Writer:
             return True
         return False
 
-    def done(self) -> None:
+    def done(self, longest_seconds: float = _LONGEST_SECONDS) -> None:
         """Wait for its end, which must be a good one."""
-        code = self._process.wait(_LONGEST_SECONDS)
+        code = self._process.wait(longest_seconds)
         assert code == 0, self._said()
 
     def _said(self) -> str:

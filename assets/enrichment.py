@@ -5,6 +5,7 @@ import polars as pl
 
 from assets.partitions import Partitions, flow_key, hours_by_export
 from assets.tables import table_assets, table_spec
+from kentik_dagster.errors import KentikDagsterError
 from kentik_dagster.work.enrich import Enriched, enrich_hour
 from resources.clock import Clock
 from resources.lake import Lake
@@ -45,10 +46,15 @@ def enrichment_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
         """Both ends of every flow record resolved to who owned them at that moment."""
         book = lake["address_book"].read()
         enriched: list[Enriched] = []
+        failures: list[str] = []
         for export, asked in hours_by_export(context.partition_keys).items():
             # What flow_logs does not hold any more cannot be resolved anew.
             for hour in partitions.open_hours(asked, clock.now()):
-                done = enrich_hour(lake.tables, export, hour, book, rebuild=config.rebuild)
+                try:
+                    done = enrich_hour(lake.tables, export, hour, book, rebuild=config.rebuild)
+                except KentikDagsterError as error:
+                    failures.append(f"{export} {hour}: {error}")
+                    continue
                 enriched.append(done)
                 context.log.info(f"{export} {hour}: {done.rows:,} rows enriched")
                 context.add_asset_metadata(
@@ -60,6 +66,8 @@ def enrichment_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
                     },
                     partition_key=flow_key(export, hour),
                 )
+        if failures:
+            raise dg.Failure("\n".join(failures), allow_retries=False)
         return dg.MaterializeResult(check_results=[_check(enriched)])
 
     return [enriched_flows]

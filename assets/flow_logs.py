@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 import polars as pl
 
-from assets.partitions import Partitions, days_of, flow_key, hours_by_export
+from assets.partitions import REASON_TAG, Partitions, days_of, flow_key, hours_by_export
 from assets.tables import table_assets, table_spec
 from kentik_dagster.aws.flow_logs import LogBucket
 from kentik_dagster.catalog.tables import TABLES
@@ -94,6 +94,7 @@ def flow_log_assets(configuration: Configuration, partitions: Partitions) -> lis
                     done = ingest_hour(
                         bucket, lake.tables, hour, objects,
                         run_id=context.run.run_id, clock=clock.now, progress=context.log.info,
+                        every_unreadable=REASON_TAG not in context.run.tags,
                     )  # fmt: skip
                 except KentikDagsterError as error:
                     failures.append(f"{export} {hour}: {error}")

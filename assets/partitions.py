@@ -1,15 +1,18 @@
 """How the assets are partitioned: accounts, hours, and exports by hours."""
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 
 from kentik_dagster.configuration import Configuration
 from kentik_dagster.core.flow_log_keys import HOUR_FORMAT, hour_of, hour_start
-from kentik_dagster.core.retention import read_since
+from kentik_dagster.core.retention import kept_since, read_since
 
+_HOUR = timedelta(hours=1)
 ACCOUNTS = dg.DynamicPartitionsDefinition(name="account")
+# Why a run was asked for, on runs of sensors and schedules; a person's run has no such tag.
+REASON_TAG = "kentik/reason"
 _NO_EXPORTS_START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -31,6 +34,15 @@ class Partitions:
         since = read_since(self._retention_days, now)
         return [hour for hour in hours if since is None or hour >= since]
 
+    def kept_hours(self, table: str, hours: Sequence[str], now: datetime) -> list[str]:
+        """The hours that are read, and of which a table keeps its rows."""
+        since = kept_since(self._retention_days, table, now)
+        return [
+            hour
+            for hour in self.open_hours(hours, now)
+            if (since is None or hour >= since) and self.hours.has_partition_key(hour)
+        ]
+
 
 def flow_key(export: str, hour: str) -> dg.MultiPartitionKey:
     """The partition key of one hour of an export."""
@@ -47,5 +59,6 @@ def hours_by_export(keys: Sequence[str]) -> dict[str, list[str]]:
 
 
 def days_of(hours: Iterable[str]) -> set[date]:
-    """The days in which some hours lie."""
-    return {hour_start(hour).date() for hour in hours}
+    """The day folders that may hold objects of some hours; one of midnight may lie in the folder beside its own."""
+    starts = [hour_start(hour) for hour in hours]
+    return {(start + beside).date() for start in starts for beside in (-_HOUR, timedelta(0), _HOUR)}

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import dagster as dg
 
-from assets.partitions import ACCOUNTS, Partitions
-from assets.sensors import RANGE_END_TAG, RANGE_START_TAG, REASON_TAG
+from assets.partitions import ACCOUNTS, REASON_TAG, Partitions
+from assets.sensors import RANGE_END_TAG, RANGE_START_TAG
 from kentik_dagster.core.flow_log_keys import hour_of
 
 ACCOUNTS_JOB = dg.define_asset_job("accounts", selection=["org_accounts"])

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 
 from assets.enrichment import EnrichmentConfig
 from assets.flow_logs import bucket_key
-from assets.partitions import Partitions, flow_key
+from assets.partitions import REASON_TAG, Partitions, flow_key
 from kentik_dagster.aws.flow_logs import LogBucket
 from kentik_dagster.configuration import Configuration, Export
 from kentik_dagster.core.deletion import DELETION_BEGUN
@@ -24,6 +24,7 @@ from kentik_dagster.core.look_back import (
     examine,
     hours_between,
     hours_of,
+    lacking_hours,
     left_over_objects,
     stretches,
 )
@@ -33,7 +34,6 @@ from resources.lake import Lake
 
 SENSOR_SECONDS = 60
 EXPORT_TAG = "kentik/export"
-REASON_TAG = "kentik/reason"
 RANGE_START_TAG = "dagster/asset_partition_range_start"
 RANGE_END_TAG = "dagster/asset_partition_range_end"
 # Dagster ends a tick after 60 s: no further day is listed when this much of it has been used.
@@ -42,6 +42,8 @@ LISTING_SECONDS = 25.0
 _RANGE_HOURS = 4
 # What failed is asked for again, but not with every tick.
 _ASK_AGAIN_SECONDS = 600
+# Of the hours whose run failed, so many are asked for in one tick; the others follow.
+_MOST_FAILED = 24
 _LONGEST_RUN = timedelta(hours=2)
 _STATUS = dg.DagsterRunStatus
 IN_PROGRESS = (_STATUS.QUEUED, _STATUS.NOT_STARTED, _STATUS.STARTING, _STATUS.STARTED, _STATUS.CANCELING)
@@ -87,31 +89,32 @@ def _listing_sensor(
         # Before the listing and the ledger: what a run of this moment reads meanwhile is not asked for again.
         busy = busy_hours(context.instance, export, job_name, now)
         pages = list(_listed(LogBucket(aws.access(export)), examined.left, seconds))
-        after = after_days(examined, len(pages), clock.now(), went_on=bool(before.left))
-        cursor = _CURSOR.dump_json(after).decode()
         if not pages:
-            return dg.SensorResult(cursor=cursor, skip_reason="a look at all days has just ended")
+            after = after_days(examined, 0, clock.now(), went_on=bool(before.left))
+            return dg.SensorResult(cursor=_stored(after), skip_reason="a look at all days has just ended")
         listed = in_partitions(context, partitions, export, collected(export, pl.concat(pages)), now)
         audit = ledger_of(export, listed["hour"].unique().to_list(), lake)
+        unfinished = pending_objects(listed, audit)["listed_on"].unique().to_list()
+        after = after_days(examined, len(pages), clock.now(), went_on=bool(before.left), unfinished=unfinished)
+        failed = failed_hours(context.instance, export, job_name, now)
         new = hours_of(pending_objects(listed, audit, now)).filter(~pl.col("hour").is_in(busy))
         since = examined.left_over_since
-        left_over = hours_of(listed.clear() if since is None else left_over_objects(listed, audit, since)).filter(
-            ~pl.col("hour").is_in([*busy, *new["hour"]])
-        )
-        begun = interrupted_sweeps(export, lake, now).filter(
-            ~pl.col("hour").is_in([*busy, *new["hour"], *left_over["hour"]])
-        )
         # In runs of their own: new objects come all the time, and what cannot be deleted must not go with each of them.
-        failed = failed_hours(context.instance, export, job_name, now)
-        requests = [
-            *requests_for(export, new, failed, now, reason="new objects"),
-            *requests_for(export, left_over, failed, now, reason="objects to delete"),
-            *requests_for(export, begun, failed, now, reason="a sweep that was interrupted"),
-        ]
+        others = {
+            "objects to delete": hours_of(listed.clear() if since is None else left_over_objects(listed, audit, since)),
+            "a sweep that was interrupted": interrupted_sweeps(export, lake, now),
+            "flows to enrich": unenriched_hours(export, lake, partitions, now),
+        }
+        taken = [*busy, *new["hour"]]
+        requests = list(requests_for(export, new, failed, now, reason="new objects"))
+        for reason, hours in others.items():
+            free = hours.filter(~pl.col("hour").is_in(taken))
+            taken += free["hour"].to_list()
+            requests += requests_for(export, free, failed, now, reason=reason)
         days_left = f"; {len(after.left)} days are left for the next tick" if after.left else ""
         return dg.SensorResult(
             run_requests=requests,
-            cursor=cursor,
+            cursor=_stored(after),
             asset_events=list(_observations(export, new)),
             skip_reason=None
             if requests
@@ -121,13 +124,17 @@ def _listing_sensor(
     return listing_sensor
 
 
+def _stored(examined: Examined) -> str:
+    return _CURSOR.dump_json(examined).decode()
+
+
 def _listed(bucket: LogBucket, days: Iterable[date], seconds: float) -> Iterator[pl.DataFrame]:
-    """The log objects of each day, until the time is over; of one day at least, so that there is progress."""
+    """The log objects of each day, with `listed_on`, until the time is over; of one day at least, for progress."""
     ends_at = time.monotonic() + seconds
     for number, day in enumerate(days):
         if number and time.monotonic() >= ends_at:
             return
-        yield bucket.objects([day])
+        yield bucket.objects([day]).with_columns(listed_on=pl.lit(day))
 
 
 def collected(export: Export, objects: pl.DataFrame) -> pl.DataFrame:
@@ -184,6 +191,23 @@ def interrupted_sweeps(export: Export, lake: Lake, now: datetime) -> pl.DataFram
     return begun.group_by("hour").agg(pl.col("key").sort().alias("names")).sort("hour").collect()
 
 
+def unenriched_hours(export: Export, lake: Lake, partitions: Partitions, now: datetime) -> pl.DataFrame:
+    """The hours whose flow records are committed and not all enriched, as a run leaves them that failed in between.
+
+    What the tables' logs say is enough: no data is read. Columns as `interrupted_sweeps`.
+    """
+    source, derived = (
+        lake[table]
+        .open()
+        .files.filter(pl.col("partition.export") == export.name)
+        .select(pl.col("partition.hour").alias("hour"), "num_records")
+        for table in ("flow_logs", "enriched_flows")
+    )
+    hours = lacking_hours(source, derived)
+    kept = partitions.kept_hours("enriched_flows", hours["hour"].to_list(), now)
+    return hours.filter(pl.col("hour").is_in(kept))
+
+
 def busy_hours(instance: dg.DagsterInstance, export: Export, job_name: str, now: datetime) -> list[str]:
     """Hours that a run is queued or working for; what it does not see, a tick after it does.
 
@@ -230,14 +254,15 @@ def requests_for(
 
     The same objects are asked for every ten minutes at the most. An hour whose run has just failed waits for the next
     ten minutes even if it has new objects: they come all the time, and would ask for the same failure with every tick.
+    It is asked for alone, so that an hour that fails again takes no other with it.
     """
     has_failed = pl.col("hour").is_in(list(failed))
     for hours in stretches(pending.filter(~has_failed)["hour"].to_list()):
         names = pending.filter(pl.col("hour").is_in(hours))["names"].explode().to_list()
         digest = hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
         yield from _runs(export, hours, digest, now, reason)
-    for hours in stretches(pending.filter(has_failed)["hour"].to_list()):
-        yield from _runs(export, hours, "failed", now, reason)
+    for hour in pending.filter(has_failed)["hour"].head(_MOST_FAILED):
+        yield from _runs(export, [hour], "failed", now, reason)
 
 
 def _runs(export: Export, hours: list[str], content: str, now: datetime, reason: str) -> Iterator[dg.RunRequest]:

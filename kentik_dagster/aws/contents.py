@@ -12,12 +12,15 @@ from typing import Any, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
 from isal import igzip_lib
+from urllib3.exceptions import HTTPError
 
 from kentik_dagster.aws.sessions import error_code
 from kentik_dagster.errors import UnreadableObjectError
 
 # Of text; measured with 1.3 GB of it: larger parts cost memory and save no time.
 PART_BYTES = 2 * 1024 * 1024
+# AWS begins a new file at 75 MB. Four are read at a time.
+LARGEST_WHOLE_BYTES = 256 * 1024 * 1024
 _CHUNK_BYTES = 1024 * 1024
 # A line of a log is hundreds of bytes, an event of a firewall some thousands.
 _LONGEST_LINE_BYTES = 32 * PART_BYTES
@@ -43,6 +46,18 @@ class Bounds:
     largest_bytes: int
     largest_expansion: int
 
+    def check_stored(self, stored: int) -> None:
+        """Refuse an object that has to be held whole, and is too large for it.
+
+        Raises:
+            UnreadableObjectError: it is.
+        """
+        if stored > LARGEST_WHOLE_BYTES:
+            raise UnreadableObjectError(
+                f"the object has {stored:,} bytes, and Parquet files are read up to {LARGEST_WHOLE_BYTES:,}: AWS "
+                "writes none larger than 75 MB; write it as several files"
+            )
+
     def check(self, expanded: int, stored: int) -> None:
         """Refuse an object that has expanded too far.
 
@@ -67,17 +82,20 @@ def stored_chunks(client: Any, bucket: str, key: str, etag: str) -> Iterator[byt
     Raises:
         UnreadableObjectError: it is gone, overwritten, refused, archived, or S3 does not answer.
     """
-    read = 0
+    read = size = 0
     for attempt in range(_RESUMPTIONS + 1):
+        if read and read == size:
+            return  # it broke off behind the last byte
         try:
             position = {"Range": f"bytes={read}-"} if read else {}
             answer = client.get_object(Bucket=bucket, Key=key, IfMatch=f'"{etag}"', **position)
+            size = read + int(answer["ContentLength"])
             for chunk in answer["Body"].iter_chunks(_CHUNK_BYTES):
                 read += len(chunk)
                 yield chunk
         except ClientError as error:
             raise UnreadableObjectError(_refusal(error)) from error
-        except BotoCoreError as error:
+        except (BotoCoreError, HTTPError, OSError) as error:  # botocore translates not all that urllib3 raises
             if attempt == _RESUMPTIONS:
                 raise UnreadableObjectError(
                     f"S3 did not give the whole object: {error}. It is tried again; check the network if this stays."
@@ -106,7 +124,7 @@ def text_parts(chunks: Iterable[bytes], bounds: Bounds) -> Iterator[bytes]:
             waiting = bytearray(text[end:])
         else:
             waiting += text
-            if len(waiting) > _LONGEST_LINE_BYTES and b"\n" not in waiting:
+            if len(waiting) > _LONGEST_LINE_BYTES and not end:
                 raise UnreadableObjectError(f"a line is longer than {_LONGEST_LINE_BYTES:,} bytes: this is no log")
     if ready is not None:
         yield ready

@@ -1,12 +1,14 @@
 """Which days a listing looks at, and how the hours that it finds become runs.
 
 Days are looked at in rounds: the look-back window, then a few days of the history that no round has looked at yet.
-A round that does not fit into one tick goes on in the next, so that no day is passed over.
+A round that does not fit into one tick goes on in the next, so that no day is passed over. A day on which something was
+left to do is looked at again until nothing is, however old it has become: a run may fail, and an object may become
+readable late.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
@@ -17,6 +19,9 @@ from kentik_dagster.core.schemas import require
 
 # Days of history in one round, besides the look-back window.
 _DAYS_BEHIND_PER_ROUND = 7
+# Days with something left to do are added to a round this often, so many at a time, in turn.
+_UNFINISHED_EVERY = timedelta(minutes=10)
+_UNFINISHED_PER_ROUND = 7
 # After a round of several ticks, so that a caller who asks at once and again comes to an end.
 _PAUSE = timedelta(seconds=10)
 # Objects that are read and still there: their own run has tried to delete them already. What refuses to go for an
@@ -39,6 +44,8 @@ class Examined:
         paused_at: when a round of several ticks ended, until the next round begins.
         left_over_at: when the last round began that asked for objects that are read and still there.
         left_over_since: the round that is under way asks for those that were read since then; None: for none.
+        unfinished: days that had objects to read when they were last looked at; those that wait longest stand first.
+        unfinished_at: when the last round began that held some of them.
     """
 
     behind: tuple[date, date] | None = None
@@ -47,6 +54,8 @@ class Examined:
     paused_at: datetime | None = None
     left_over_at: datetime | None = None
     left_over_since: datetime | None = None
+    unfinished: tuple[date, ...] = ()
+    unfinished_at: datetime | None = None
 
 
 def examine(
@@ -75,11 +84,18 @@ def examine(
         first = max(behind[0], behind[1] - timedelta(days=_DAYS_BEHIND_PER_ROUND))
         days += _newest_first(first, behind[1])
         behind = (behind[0], first) if behind[0] < first else None
+    again_at = examined.unfinished_at
+    again = [day for day in examined.unfinished if day not in days]
+    if again and (again_at is None or now - again_at >= _UNFINISHED_EVERY):
+        days += tuple(again[:_UNFINISHED_PER_ROUND])
+        again_at = now
     since = _left_over_since(examined.left_over_at, now) if delete_after_read else None
     return Examined(
         behind=behind,
         until=today,
         left=days,
+        unfinished=examined.unfinished,
+        unfinished_at=again_at if examined.unfinished else None,
         left_over_at=examined.left_over_at if since is None else now,
         left_over_since=since,
     )
@@ -91,16 +107,21 @@ def _left_over_since(last_time: datetime | None, now: datetime) -> datetime | No
     return now - _LEFT_OVER_FOR if now - last_time >= _LEFT_OVER_EVERY else None
 
 
-def after_days(examined: Examined, looked_at: int, now: datetime, *, went_on: bool) -> Examined:
+def after_days(
+    examined: Examined, looked_at: int, now: datetime, *, went_on: bool, unfinished: Collection[date] = ()
+) -> Examined:
     """The memory at the end of a tick that looked at the first days of `left`.
 
     Args:
         looked_at: how many of them.
         went_on: whether the round began in an earlier tick.
+        unfinished: those of them that have objects which the lake has not read, for whatever reason.
     """
     if not examined.left:
         return examined
-    left = examined.left[looked_at:]
+    seen, left = examined.left[:looked_at], examined.left[looked_at:]
+    waiting = [day for day in examined.unfinished if day not in seen]
+    examined = replace(examined, unfinished=(*waiting, *sorted(unfinished)))
     if left:
         return replace(examined, left=left)
     return replace(examined, left=(), paused_at=now if went_on else None, left_over_since=None)
@@ -152,6 +173,22 @@ def stretches(hours: Sequence[str], longest: int = LONGEST_STRETCH) -> list[list
         else:
             found.append([hour])
     return found
+
+
+def lacking_hours(source: pl.DataFrame, derived: pl.DataFrame) -> pl.DataFrame:
+    """The hours of which a table has not all the rows of the table that it is made from.
+
+    Args:
+        source, derived: one row per file of either table: `hour`, `num_records`.
+
+    Returns:
+        One row per hour, sorted: `hour`, `names` (a list of one text, which changes with the numbers).
+    """
+    rows = [files.group_by("hour").agg(pl.col("num_records").sum()) for files in (source, derived)]
+    both = rows[0].join(rows[1], on="hour", how="left", suffix="_derived").with_columns(pl.all().fill_null(0))
+    lacking = both.filter(pl.col("num_records_derived") < pl.col("num_records"))
+    name = pl.format("{} of {} rows", "num_records_derived", "num_records")
+    return lacking.select("hour", pl.concat_list(name).alias("names")).sort("hour")
 
 
 def hours_between(first: str, last: str) -> list[str]:

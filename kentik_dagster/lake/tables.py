@@ -87,6 +87,26 @@ class Snapshot:
         )
         return rows.with_columns(pl.lit(row[f"partition.{name}"]).alias(name) for name in self.table.partition_by)
 
+    def read(self, partition: Mapping[str, str] | None = None) -> pl.DataFrame:
+        """Like `scan`, but read at once.
+
+        Raises:
+            LakeError: a file of the table is lost or damaged, or the storage does not answer.
+        """
+        if self.files_of(partition or {}).is_empty():
+            return no_rows(self.table)
+        return self._collected(self.scan(partition))
+
+    def read_file(self, path: str) -> pl.DataFrame:
+        """Like `scan_file`, but read at once; errors as `read`."""
+        return self._collected(self.scan_file(path))
+
+    def _collected(self, rows: pl.LazyFrame) -> pl.DataFrame:
+        try:
+            return rows.collect()
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise LakeError(self.handle.folder, "read", error) from error
+
     def object_counts(self, partition: Mapping[str, str], objects: Collection[str] | None = None) -> dict[str, int]:
         """How many rows of each source object the partition holds: the ledger that exactly-once rests on.
 
@@ -99,7 +119,7 @@ class Snapshot:
         if objects is not None:
             name = pl.col("source_object")
             rows = rows.filter(name >= min(objects), name <= max(objects), name.is_in(list(objects)))
-        counts = rows.group_by("source_object").len().collect()
+        counts = self._collected(rows.group_by("source_object").len())
         return {str(name): int(rows) for name, rows in counts.iter_rows()}
 
 
@@ -133,11 +153,8 @@ class LakeTable:
         return self.open().scan(partition)
 
     def read(self, partition: Mapping[str, str] | None = None) -> pl.DataFrame:
-        """Like `scan`, but read at once; for tables that are small."""
-        snapshot = self.open()
-        if snapshot.files_of(partition or {}).is_empty():
-            return no_rows(self.table)
-        return snapshot.scan(partition).collect()
+        """Like `scan`, but read at once; errors as `Snapshot.read`."""
+        return self.open().read(partition)
 
     def _handle(self) -> _Handle | None:
         try:

@@ -77,9 +77,10 @@ def upkeep(
         progress: told a sentence after each step.
 
     Raises:
-        LakeError: the storage refused or failed; what was done until then stays done.
+        LakeError: the storage refused or failed, or a partition is damaged; everything else was done.
     """
     started = time.monotonic()
+    failures: list[str] = []
     try:
         if not DeltaTable.is_deltatable(table.uri, storage_options=dict(table.storage_options)):
             return Upkept(table=table.table.name)
@@ -87,7 +88,7 @@ def upkeep(
         commits = commits_since_checkpoint(table, before)
         removed = _remove_hours(table, before, removed_before, goes_on, progress)
         waiting = partitions_to_compact(table.open() if removed else before, now)
-        compacted = _compact(table, waiting, goes_on, removed, progress)
+        compacted = _compact(table, waiting, goes_on, removed, progress, failures)
         vacuumed = _vacuum(table, now, progress)
         after = table.open()
         if vacuumed is not None or commits_since_checkpoint(table, after) > CHECKPOINT_COMMITS:
@@ -96,6 +97,8 @@ def upkeep(
             after.handle.cleanup_metadata()
     except (DeltaError, OSError) as error:
         raise LakeError(table.uri, "keep up", error) from error
+    if failures:
+        raise LakeError(table.uri, "compact every partition of", "\n".join(failures))
     return Upkept(
         table=table.table.name,
         commits_since_checkpoint=commits,
@@ -138,17 +141,22 @@ def _compact(
     goes_on: Callable[[int], bool],
     done_before: int,
     progress: Callable[[str], None],
+    failures: list[str],
 ) -> int:
     for number, partition in enumerate(partitions):
         if not goes_on(done_before + number):
             progress(f"{table.table.name}: {len(partitions) - number} partitions wait for the next upkeep")
             return number
-        done = compact(table, partition)
+        try:
+            done = compact(table, partition)
+        except LakeError as error:  # a damaged hour holds up neither the others nor the vacuum
+            failures.append(str(error))
+            continue
         progress(
             f"{table.table.name} {' '.join(partition.values())}: {done.files_before} files became {done.files_after}, "
             f"{done.rows:,} rows ({number + 1} of {len(partitions)})"
         )
-    return len(partitions)
+    return len(partitions) - len(failures)
 
 
 def _remove_hours(

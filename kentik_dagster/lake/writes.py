@@ -75,7 +75,7 @@ def merge_partition(
         files = snapshot.files_of(partition)
         paths = frozenset(files["path"])
         if made_from != paths:
-            there = snapshot.scan(partition).collect() if files.height else no_rows(table.table)
+            there = snapshot.read(partition)
             latest = _complete(merged(there), table)
             if _same_rows(latest, there):
                 return None
@@ -126,7 +126,7 @@ def append_rows(
     def plan(snapshot: Snapshot) -> Change | None:
         nonlocal appended
         files = snapshot.files_of(partition)
-        there = snapshot.scan(partition).collect() if files.height else no_rows(table.table)
+        there = snapshot.read(partition)
         # A file of ours that is there was committed by a call that raised: its rows are not appended again.
         ours = [rows for rows, file in staged if file.path in files["path"]]
         lacking = new(there)

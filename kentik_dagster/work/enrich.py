@@ -66,7 +66,7 @@ def _files(lake: Lake, partition: Mapping[str, str]) -> Iterator[pl.DataFrame]:
     """The hour's flow records, one file at a time: memory holds a file, not an hour."""
     snapshot = lake["flow_logs"].open()
     for path in snapshot.files_of(partition)["path"]:
-        yield snapshot.scan_file(str(path)).collect()
+        yield snapshot.read_file(str(path))
 
 
 def _summed(resolutions: list[pl.DataFrame]) -> pl.DataFrame:

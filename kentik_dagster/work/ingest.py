@@ -83,18 +83,21 @@ def ingest_hour(
     *,
     run_id: str,
     clock: Callable[[], datetime],
+    every_unreadable: bool = True,
     progress: Callable[[str], None] = lambda text: None,
 ) -> Ingested:
     """Read the pending objects of one hour of an export, batch by batch.
 
     Args:
         listed: rows of `LogBucket.objects` of this hour.
+        every_unreadable: try all unreadable objects again; else those whose time has come.
         progress: told a sentence after each batch.
     """
     partition = {"export": bucket.export.name, "hour": hour}
     audit = lake["flow_log_objects"].read(partition).join(listed, on="source_object", how="semi")
     unproven = unproven_objects(audit, committed_rows(lake, partition, audit["source_object"].to_list()))
-    pending = pending_objects(listed, audit.join(unproven, on="source_object", how="anti"))
+    proven = audit.join(unproven, on="source_object", how="anti")
+    pending = pending_objects(listed, proven, None if every_unreadable else clock())
     lines: list[pl.DataFrame] = []
     done = 0
     for batch in batches(pending):

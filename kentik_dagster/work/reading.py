@@ -86,6 +86,9 @@ def read_object(bucket: LogBucket, s3_object: Mapping[str, object], staging: Bat
     except UnreadableObjectError as error:
         staging.discard(name)
         return Read(table=table, error=str(error))
+    except pl.exceptions.PolarsError as error:  # a fault of ours, and of this object alone
+        staging.discard(name)
+        return Read(table=table, error=f"reading it failed ({type(error).__name__}: {error}): please report the object")
     return Read(
         table=table,
         log_type=log_type,
@@ -108,6 +111,7 @@ def _parts(bucket: LogBucket, s3_object: Mapping[str, object]) -> Iterator[Parse
     bounds = Bounds(largest_bytes=bucket.export.largest_object_bytes, largest_expansion=bucket.export.largest_expansion)
     stored = bucket.chunks(str(s3_object["key"]), str(s3_object["etag"]))
     if s3_object["format"] == "parquet":
+        bounds.check_stored(int(str(s3_object["size_bytes"])))
         yield from parquet_parts(b"".join(stored), largest_bytes=bounds.largest_bytes)
     elif s3_object["family"] == FIREWALL:
         yield from _event_parts(text_parts(stored, bounds))

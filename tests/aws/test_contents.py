@@ -107,6 +107,13 @@ def test_a_line_without_an_end_is_no_log() -> None:
         list(text_parts(chunked(endless), ROOMY))
 
 
+def test_a_line_without_an_end_after_others_is_no_log_either() -> None:
+    endless = gzip.compress(LINE + b"a" * (40 * PART_BYTES))
+
+    with pytest.raises(UnreadableObjectError, match="this is no log"):
+        list(text_parts(chunked(endless, 64_000), ROOMY))
+
+
 @settings(deadline=None, max_examples=50)
 @given(members=st.lists(st.binary(max_size=400), min_size=1, max_size=4), size=st.integers(1, 300))
 def test_parts_joined_are_the_content_however_it_arrives(members: list[bytes], size: int) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
+from typing import Literal
 
 import polars as pl
 from hypothesis import given, settings
@@ -15,6 +17,7 @@ from kentik_dagster.core.look_back import (
     examine,
     hours_between,
     hours_of,
+    lacking_hours,
     left_over_objects,
     stretches,
 )
@@ -35,6 +38,15 @@ def tick(
     begun = examine(examined, now, start=start, look_back_days=window)
     looked_at = begun.left[:at_most]
     return looked_at, after_days(begun, len(looked_at), now, went_on=bool(examined.left))
+
+
+def examined_with(
+    examined: Examined, now: datetime, *, unfinished: Sequence[date] | Literal["all of them"]
+) -> tuple[tuple[date, ...], Examined]:
+    """The days that one tick looks at, of which some have something left to do, and the memory after it."""
+    begun = examine(examined, now, start=date(2026, 11, 1), look_back_days=2)
+    left = begun.left if unfinished == "all of them" else unfinished
+    return begun.left, after_days(begun, len(begun.left), now, went_on=False, unfinished=left)
 
 
 class TestWhichDays:
@@ -69,6 +81,29 @@ class TestWhichDays:
         fourth, _ = tick(memory, NOW + 3 * MINUTE, window=5, at_most=2)
 
         assert (first, second, third, fourth) == (days(23, 22), days(21, 20), days(19), days(23, 22))
+
+    def test_a_day_with_something_left_to_do_is_looked_at_until_nothing_is(self) -> None:
+        old = date(2026, 11, 12)
+        memory = Examined(until=TODAY, unfinished=(old,))
+
+        first, begun = examined_with(memory, NOW, unfinished=[old])
+        at_once, begun = examined_with(begun, NOW + MINUTE, unfinished=[])
+        later, done = examined_with(begun, NOW + 10 * MINUTE, unfinished=[])
+
+        assert first == later == (*days(23, 22), old)
+        assert at_once == days(23, 22)
+        assert done.unfinished == ()
+
+    def test_many_such_days_take_turns(self) -> None:
+        memory = Examined(until=TODAY, unfinished=days(*range(1, 21)))
+        seen: set[date] = set()
+
+        for number in range(3):
+            looked_at, memory = examined_with(memory, NOW + number * 10 * MINUTE, unfinished="all of them")
+            seen.update(looked_at)
+
+        assert seen >= set(days(*range(1, 21)))
+        assert set(memory.unfinished) >= set(days(*range(1, 21)))
 
     def test_who_asks_at_once_and_again_comes_to_an_end(self) -> None:
         memory = Examined(until=TODAY)
@@ -184,3 +219,12 @@ class TestHours:
             ("2026-11-23T02", 1, 2, NOW, ["b"]),
             ("2026-11-23T03", 2, 4, NOW + MINUTE, ["a", "c"]),
         ]
+
+
+def test_hours_lack_rows_until_the_derived_table_has_as_many() -> None:
+    def files(**records: int) -> pl.DataFrame:
+        return pl.DataFrame({"hour": list(records), "num_records": list(records.values())})
+
+    lacking = lacking_hours(pl.concat([files(a=2, b=1, c=3), files(a=2)]), files(a=3, b=1))
+
+    assert lacking.rows() == [("a", ["3 of 4 rows"]), ("c", ["0 of 3 rows"])]

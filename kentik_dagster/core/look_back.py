@@ -95,7 +95,7 @@ def examine(
         until=today,
         left=days,
         unfinished=examined.unfinished,
-        unfinished_at=again_at if examined.unfinished else None,
+        unfinished_at=again_at,
         left_over_at=examined.left_over_at if since is None else now,
         left_over_since=since,
     )
@@ -120,8 +120,8 @@ def after_days(
     if not examined.left:
         return examined
     seen, left = examined.left[:looked_at], examined.left[looked_at:]
-    waiting = [day for day in examined.unfinished if day not in seen]
-    examined = replace(examined, unfinished=(*waiting, *sorted(unfinished)))
+    waiting = (*(day for day in examined.unfinished if day not in seen), *sorted(unfinished))
+    examined = replace(examined, unfinished=waiting, unfinished_at=examined.unfinished_at if waiting else None)
     if left:
         return replace(examined, left=left)
     return replace(examined, left=(), paused_at=now if went_on else None, left_over_since=None)

@@ -7,13 +7,18 @@ from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
+import polars as pl
 import pytest
 
 from assets.partitions import Partitions
 from assets.sensors import RANGE_END_TAG, RANGE_START_TAG, listing_sensors
 from kentik_dagster.configuration import Configuration
+from kentik_dagster.core.deletion import DELETION_BEGUN
+from kentik_dagster.core.flow_log_keys import hour_of
 from kentik_dagster.demo.emulator_process import Emulator
+from kentik_dagster.lake.writes import append_objects, merge_partition
 from tests.assets.watched_export import NOW, REGION, WatchedExport, ago, hours_asked, keys
+from tests.lake.flows import flows
 
 SENSOR = "flow_logs_1_acme"
 FAILURE, STARTED = dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.STARTED
@@ -69,6 +74,58 @@ class TestWhichHours:
         export.put(NOW)
 
         assert ask(export) == []
+
+
+class TestWhatARunLeftBehind:
+    def test_hours_whose_flows_are_not_enriched_are_asked_for_until_they_are(self, export: WatchedExport) -> None:
+        hour = hour_of(ago(hours=30))  # older than the look-back window lists, and with nothing in the bucket
+        export.changes["start"] = ago(days=2)
+        partition = {"export": "acme", "hour": hour}
+        append_objects(export.lake["flow_logs"], partition, flows(partition, a=2))
+
+        asked = ask(export)
+        append_objects(export.lake["enriched_flows"], partition, flows(partition, a=2).drop("start"))
+        asked_afterwards = ask(export)
+
+        assert (hours_asked(asked), asked_afterwards) == ([f"acme|{hour}"], [])
+
+    def test_a_sweep_that_was_killed_is_asked_for_again_although_the_bucket_is_empty(
+        self, export: WatchedExport
+    ) -> None:
+        hour = hour_of(ago(hours=3))
+        line = {"export": "acme", "hour": hour, "bucket": "b", "key": "k", "etag": "e", "outcome": "would_delete",
+                "error": DELETION_BEGUN}  # fmt: skip
+        partition = {"export": "acme", "hour": hour}
+        merge_partition(export.lake["deletion_sweep"], partition, lambda _: pl.DataFrame([line]))
+
+        assert hours_asked(ask(export)) == [f"acme|{hour}"]
+
+    def test_hours_that_failed_are_asked_for_one_by_one(self, export: WatchedExport) -> None:
+        for hours in range(5):
+            export.put(ago(hours=hours))
+        (range_run,) = ask(export)
+        export.run_was(FAILURE, range_run)
+
+        asked = ask(export)
+
+        assert [request.partition_key for request in asked] == list(reversed(keys(0, 1, 2, 3, 4)))
+
+    def test_a_day_older_than_the_window_is_looked_at_until_its_objects_are_read(self, export: WatchedExport) -> None:
+        export.changes |= {"start": ago(days=9), "look_back_days": 1}
+        key = export.put(ago(days=5))
+        sensor = "flow_logs_1_acme"
+        first = export.tick(sensor)
+        export.now += timedelta(minutes=11)
+        again = export.tick(sensor, first.cursor)
+        export.read(key)
+        export.now += timedelta(minutes=11)
+        read = export.tick(sensor, again.cursor)
+        export.now += timedelta(minutes=11)
+        last = export.tick(sensor, read.cursor)
+
+        assert hours_asked(first.run_requests) == hours_asked(again.run_requests) == keys(5 * 24)
+        assert hours_asked(read.run_requests) == []
+        assert last.cursor == read.cursor
 
 
 class TestHowOften:

@@ -42,6 +42,20 @@ def commit_nothing(table: LakeTable, times: int) -> None:
         handle.update_incremental()
 
 
+@pytest.fixture
+def vacuums(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, bool]]:
+    """Hours of retention and fullness of each vacuum."""
+    seen: list[tuple[int, bool]] = []
+    vacuum: Callable[..., list[str]] = DeltaTable.vacuum
+
+    def noted(handle: DeltaTable, retention_hours: int, **options: bool) -> list[str]:
+        seen.append((retention_hours, options["full"]))
+        return vacuum(handle, retention_hours, **options)
+
+    monkeypatch.setattr(DeltaTable, "vacuum", noted)
+    return seen
+
+
 def log_of(table: LakeTable) -> Path:
     return Path(table.uri) / "_delta_log"
 
@@ -163,6 +177,21 @@ class TestCompaction:
 
         assert asked == {-1: [], 0: [NINE], 60: [TEN, NINE]}
 
+    def test_a_damaged_hour_is_said_and_holds_up_neither_the_others_nor_the_vacuum(
+        self, table: LakeTable, vacuums: list[tuple[int, bool]]
+    ) -> None:
+        for hour in (NINE, TEN):
+            for name in "ab":
+                append_objects(table, hour, flows(hour, **{name: 1}))
+        damaged = table.open().files_of(TEN)["path"][0]
+        Path(table.uri, damaged).write_bytes(b"no Parquet")
+
+        with pytest.raises(LakeError, match="compact every partition"):
+            upkeep(table, now=NOON + timedelta(hours=2))
+
+        assert table.open().files_of(NINE).height == 1
+        assert vacuums
+
     def test_what_does_not_fit_into_a_run_waits(self, table: LakeTable) -> None:
         for hour in (NINE, TEN):
             for name in "ab":
@@ -203,19 +232,6 @@ def append_rows_of(table: LakeTable, partition: dict[str, str], rows: pl.DataFra
 
 
 class TestVacuum:
-    @pytest.fixture
-    def vacuums(self, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, bool]]:
-        """Hours of retention and fullness of each vacuum."""
-        seen: list[tuple[int, bool]] = []
-        vacuum: Callable[..., list[str]] = DeltaTable.vacuum
-
-        def noted(handle: DeltaTable, retention_hours: int, **options: bool) -> list[str]:
-            seen.append((retention_hours, options["full"]))
-            return vacuum(handle, retention_hours, **options)
-
-        monkeypatch.setattr(DeltaTable, "vacuum", noted)
-        return seen
-
     def test_once_a_day_and_fully_once_a_week(self, table: LakeTable, vacuums: list[tuple[int, bool]]) -> None:
         append_many(table, 1)
 

@@ -45,6 +45,7 @@ class Swept:
     bucket: str
     lake: Lake
     prefix: str = ""
+    collects: dict[str, bool] = field(default_factory=dict)
     now: datetime = AT + timedelta(minutes=10)
     runs: Iterator[int] = field(default_factory=lambda: count(1))
     accesses: dict[tuple[object, ...], ExportAccess] = field(default_factory=dict)
@@ -91,11 +92,11 @@ class Swept:
 
     def access(self, *, delete: bool = True) -> ExportAccess:
         # A client costs a tenth of a second, and keeps its endpoint.
-        which = (delete, self.prefix, os.environ["AWS_ENDPOINT_URL"])
+        which = (delete, self.prefix, *self.collects.items(), os.environ["AWS_ENDPOINT_URL"])
         if which not in self.accesses:
             export = Export(
                 name="acme", region=REGION, bucket=self.bucket, bucket_prefix=self.prefix,
-                start="2026-11-01", delete_after_read=delete,
+                start="2026-11-01", delete_after_read=delete, **self.collects,
             )  # fmt: skip
             self.accesses[which] = ExportAccess(export, custom_endpoint=True)
         return self.accesses[which]
@@ -205,6 +206,14 @@ class TestWhatIsNot:
         swept = bucket.sweep(listed=listed)
 
         assert swept == [("changed", "the object was overwritten after it was read")]
+        assert len(bucket.keys()) == 1
+
+    def test_nor_is_one_of_a_kind_that_is_not_collected_any_more(self, bucket: Swept) -> None:
+        bucket.post("0a")
+        bucket.ingest()
+        bucket.collects = {"collect_flow_logs": False, "collect_firewall_logs": True}
+
+        assert bucket.sweep() == []
         assert len(bucket.keys()) == 1
 
     def test_nor_is_an_object_of_another_prefix_said_to_be_gone(self, bucket: Swept) -> None:

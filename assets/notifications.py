@@ -18,7 +18,8 @@ import polars as pl
 from pydantic import TypeAdapter
 
 from assets.partitions import Partitions
-from assets.sensors import busy_hours, collected, failed_hours, in_partitions, ledger_of, requests_for, sensor_name
+from assets.runs import busy_hours, failed_hours, requests_for
+from assets.sensors import collected, in_partitions, ledger_of, sensor_name
 from kentik_dagster.aws.notifications import NotificationQueue
 from kentik_dagster.configuration import Configuration, Export
 from kentik_dagster.core.flow_log_keys import log_objects

@@ -5,7 +5,7 @@ from datetime import timedelta
 import dagster as dg
 
 from assets.partitions import ACCOUNTS, REASON_TAG, Partitions
-from assets.sensors import RANGE_END_TAG, RANGE_START_TAG
+from assets.runs import RANGE_END_TAG, RANGE_START_TAG
 from kentik_dagster.core.flow_log_keys import hour_of
 
 ACCOUNTS_JOB = dg.define_asset_job("accounts", selection=["org_accounts"])

@@ -1,18 +1,17 @@
 """The listing sensor: asks for exactly the hours of an export that have log objects pending."""
 
-import hashlib
 import re
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime, timedelta
 
 import dagster as dg
 import polars as pl
 from pydantic import TypeAdapter
 
-from assets.enrichment import EnrichmentConfig
 from assets.flow_logs import bucket_key
-from assets.partitions import REASON_TAG, Partitions, flow_key
+from assets.partitions import Partitions, flow_key
+from assets.runs import busy_hours, failed_hours, requests_for
 from kentik_dagster.aws.flow_logs import LogBucket
 from kentik_dagster.configuration import Configuration, Export
 from kentik_dagster.core.deletion import DELETION_BEGUN
@@ -22,32 +21,17 @@ from kentik_dagster.core.look_back import (
     Examined,
     after_days,
     examine,
-    hours_between,
     hours_of,
     lacking_hours,
     left_over_objects,
-    stretches,
 )
 from resources.aws import Aws
 from resources.clock import Clock
 from resources.lake import Lake
 
 SENSOR_SECONDS = 60
-EXPORT_TAG = "kentik/export"
-RANGE_START_TAG = "dagster/asset_partition_range_start"
-RANGE_END_TAG = "dagster/asset_partition_range_end"
 # Dagster ends a tick after 60 s: no further day is listed when this much of it has been used.
 LISTING_SECONDS = 25.0
-# Hours in a row from which on one run serves them all: a run costs seconds of its own.
-_RANGE_HOURS = 4
-# What failed is asked for again, but not with every tick.
-_ASK_AGAIN_SECONDS = 600
-# Of the hours whose run failed, so many are asked for in one tick; the others follow.
-_MOST_FAILED = 24
-_LONGEST_RUN = timedelta(hours=2)
-_STATUS = dg.DagsterRunStatus
-IN_PROGRESS = (_STATUS.QUEUED, _STATUS.NOT_STARTED, _STATUS.STARTING, _STATUS.STARTED, _STATUS.CANCELING)
-_FAILED = (_STATUS.FAILURE, _STATUS.CANCELED)
 _CURSOR = TypeAdapter(Examined)
 
 
@@ -206,81 +190,6 @@ def unenriched_hours(export: Export, lake: Lake, partitions: Partitions, now: da
     hours = lacking_hours(source, derived)
     kept = partitions.kept_hours("enriched_flows", hours["hour"].to_list(), now)
     return hours.filter(pl.col("hour").is_in(kept))
-
-
-def busy_hours(instance: dg.DagsterInstance, export: Export, job_name: str, now: datetime) -> list[str]:
-    """Hours that a run is queued or working for; what it does not see, a tick after it does.
-
-    A run whose machine died may say for ever that it is in progress, so old ones do not count.
-    """
-    return _hours_of_runs(
-        instance,
-        dg.RunsFilter(
-            job_name=job_name,
-            tags={EXPORT_TAG: export.name},
-            statuses=list(IN_PROGRESS),
-            created_after=now - _LONGEST_RUN,
-        ),
-    )
-
-
-def failed_hours(instance: dg.DagsterInstance, export: Export, job_name: str, now: datetime) -> list[str]:
-    """Hours whose run failed or was cancelled in the last ten minutes."""
-    return _hours_of_runs(
-        instance,
-        dg.RunsFilter(
-            job_name=job_name,
-            tags={EXPORT_TAG: export.name},
-            statuses=list(_FAILED),
-            updated_after=now - timedelta(seconds=_ASK_AGAIN_SECONDS),
-        ),
-    )
-
-
-def _hours_of_runs(instance: dg.DagsterInstance, wanted: dg.RunsFilter) -> list[str]:
-    hours: set[str] = set()
-    for run in instance.get_runs(wanted):
-        first = run.tags.get("dagster/partition") or run.tags.get(RANGE_START_TAG)
-        last = run.tags.get("dagster/partition") or run.tags.get(RANGE_END_TAG)
-        if first and last:
-            hours.update(hours_between(first.split("|")[1], last.split("|")[1]))
-    return sorted(hours)
-
-
-def requests_for(
-    export: Export, pending: pl.DataFrame, failed: Sequence[str], now: datetime, *, reason: str
-) -> Iterator[dg.RunRequest]:
-    """Runs for some hours, rows of `hours_of`: one for many hours in a row, never one for a file.
-
-    The same objects are asked for every ten minutes at the most. An hour whose run has just failed waits for the next
-    ten minutes even if it has new objects: they come all the time, and would ask for the same failure with every tick.
-    It is asked for alone, so that an hour that fails again takes no other with it.
-    """
-    has_failed = pl.col("hour").is_in(list(failed))
-    for hours in stretches(pending.filter(~has_failed)["hour"].to_list()):
-        names = pending.filter(pl.col("hour").is_in(hours))["names"].explode().to_list()
-        digest = hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
-        yield from _runs(export, hours, digest, now, reason)
-    for hour in pending.filter(has_failed)["hour"].head(_MOST_FAILED):
-        yield from _runs(export, [hour], "failed", now, reason)
-
-
-def _runs(export: Export, hours: list[str], content: str, now: datetime, reason: str) -> Iterator[dg.RunRequest]:
-    tags = {EXPORT_TAG: export.name, REASON_TAG: reason}
-    config = dg.RunConfig(ops={"enriched_flows": EnrichmentConfig(rebuild=False)})
-    again = int(now.timestamp()) // _ASK_AGAIN_SECONDS
-    run_key = f"{export.name}|{hours[0]}|{hours[-1]}|{content}|{again}"
-    if len(hours) < _RANGE_HOURS:
-        for hour in hours:
-            yield dg.RunRequest(
-                f"{run_key}|{hour}", partition_key=flow_key(export.name, hour), tags=tags, run_config=config
-            )
-    else:
-        ends = {
-            RANGE_START_TAG: str(flow_key(export.name, hours[0])),
-            RANGE_END_TAG: str(flow_key(export.name, hours[-1])),
-        }
-        yield dg.RunRequest(run_key, tags=tags | ends, run_config=config)
 
 
 def _observations(export: Export, pending: pl.DataFrame) -> Iterator[dg.AssetObservation]:

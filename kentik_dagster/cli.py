@@ -44,7 +44,7 @@ def main() -> None:
 def run(config: Path) -> None:
     """One pass without a daemon: collect, ingest, enrich, sweep; exit code 1 if anything failed."""
     with _errors_in_one_line():
-        from kentik_dagster.configuration import load_configuration
+        from kentik_dagster.configuration_file import load_configuration
 
         configuration = load_configuration(config)
         from kentik_dagster.code_location import build_definitions

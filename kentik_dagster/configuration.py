@@ -1,17 +1,13 @@
-"""kentik.yaml: what it may say, and a clear answer where it says something else."""
+"""What kentik.yaml may say."""
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time
 from itertools import pairwise
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from kentik_dagster.errors import ConfigurationError
 
@@ -199,111 +195,3 @@ class Configuration(Strict):
 
 def _folder(prefix: str) -> str:
     return f"{prefix.strip('/')}/".lstrip("/")
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML in which no key hides another, and an impossible date is text, which our own check then names."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [key.value for key, _ in node.value]
-        doubled = next((key for key, _ in node.value if keys.count(key.value) > 1), None)
-        if doubled is not None:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"the key '{doubled.value}' stands there twice: remove one", doubled.start_mark
-            )
-        return super().construct_mapping(node, deep)
-
-    def construct_date(self, node: yaml.ScalarNode) -> Any:
-        try:
-            return super().construct_yaml_timestamp(node)
-        except ValueError:
-            return self.construct_scalar(node)
-
-
-_Loader.add_constructor("tag:yaml.org,2002:timestamp", _Loader.construct_date)
-
-
-def load_configuration(path: Path) -> Configuration:
-    """Read and check a configuration file.
-
-    Raises:
-        ConfigurationError: it is missing, is no YAML, or says something that it may not; each mistake
-            names the key and what to write.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise ConfigurationError(
-            str(path),
-            ["there is no such file. Copy kentik.example.yaml there, or name another file in KENTIK_DAGSTER_CONFIG."],
-        ) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(str(path), [f"the file cannot be read: {error}"]) from error
-    try:
-        document = yaml.load(text, _Loader)
-    except yaml.YAMLError as error:
-        reason = " ".join(str(error).split()).replace(' in "<unicode string>",', ",")
-        raise ConfigurationError(str(path), [f"the file is not YAML: {reason}"]) from error
-    if not isinstance(document, dict):
-        raise ConfigurationError(str(path), ["the file holds no keys: it needs `exports:`; see kentik.example.yaml"])
-    try:
-        configuration = Configuration.model_validate(document)
-    except ValidationError as error:
-        raise ConfigurationError(str(path), list(_problems(error, document))) from error
-    if configuration.lake.startswith("s3://"):
-        return configuration
-    lake = (path.parent / Path(configuration.lake).expanduser()).resolve()
-    return configuration.model_copy(update={"lake": str(lake)})
-
-
-# What to write where pydantic only says what it expected.
-_EXPECTED = {
-    "tuple_type": "this is a list: write [a, b], or each item on a line of its own after '- '",
-    "string_type": "this is text, and YAML reads it as something else: put quotes around it",
-    "bool_parsing": "write true or false",
-    "bool_type": "write true or false",
-    "int_parsing": "write a whole number",
-    "int_type": "write a whole number",
-    "int_from_float": "write a whole number",
-    "model_type": "this is an export: write its keys, beginning with `- name: ...`",
-    "invalid_key": "there is no such key",
-}
-
-
-def _problems(error: ValidationError, document: dict[str, Any]) -> Iterator[str]:
-    for problem in error.errors(include_url=False):
-        where = _where(problem["loc"], document)
-        key = str(problem["loc"][-1]) if problem["loc"] else ""
-        match problem["type"]:
-            case "extra_forbidden":
-                known = (Export if "exports" in problem["loc"] else Configuration).model_fields
-                near = difflib.get_close_matches(key, known, n=1)
-                yield f"{where}: there is no such key. " + (
-                    f"Did you mean '{near[0]}'?" if near else f"The keys are {', '.join(known)}."
-                )
-            case "missing":
-                yield f"{where}: this key is missing; see kentik.example.yaml for a value"
-            case "value_error":
-                text = problem["msg"].removeprefix("Value error, ")
-                yield f"{where}: {text}" if where else text
-            case _ if problem["input"] is None:
-                yield f"{where}: there is no value: write one, or leave the key out; see kentik.example.yaml"
-            case expected if expected in _EXPECTED:
-                yield f"{where}: {_EXPECTED[expected]}"
-            case _:
-                yield f"{where}: {problem['msg'][0].lower()}{problem['msg'][1:]}"
-
-
-def _where(location: Sequence[int | str], document: dict[str, Any]) -> str:
-    """The place as a person finds it: an export by its name where it has one."""
-    parts: list[str] = []
-    for index, step in enumerate(location):
-        if isinstance(step, int) and index > 0 and location[index - 1] == "exports":
-            export = document["exports"][step]
-            name = export.get("name") if isinstance(export, dict) else None
-            parts[-1] = f"exports[{name if isinstance(name, str) else step}]"
-        elif isinstance(step, int) and parts:
-            parts[-1] += f"[{step}]"
-        else:
-            parts.append(str(step))
-    return ".".join(parts)

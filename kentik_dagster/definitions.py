@@ -7,7 +7,8 @@ import os
 from pathlib import Path
 
 from kentik_dagster.code_location import build_definitions
-from kentik_dagster.configuration import Configuration, load_configuration
+from kentik_dagster.configuration import Configuration
+from kentik_dagster.configuration_file import load_configuration
 
 CONFIGURATION_VARIABLE = "KENTIK_DAGSTER_CONFIG"
 ENDPOINT_VARIABLE = "AWS_ENDPOINT_URL"

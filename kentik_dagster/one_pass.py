@@ -13,7 +13,7 @@ from typing import Any
 
 import dagster as dg
 
-from assets.sensors import IN_PROGRESS
+from assets.runs import IN_PROGRESS
 from kentik_dagster.errors import KentikDagsterError
 
 PASS_TAG = "kentik/pass"

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from kentik_dagster.configuration import Configuration, Export, load_configuration
+from kentik_dagster.configuration import Configuration, Export
+from kentik_dagster.configuration_file import load_configuration
 from kentik_dagster.errors import ConfigurationError
 
 ROOT = Path(__file__).parents[1]

@@ -37,13 +37,15 @@ _FRAMES = ("polars", "pyarrow")
 _PURE = ("errors", "catalog")
 _EDGES = ("aws", "lake")
 _STEPS = (*_PURE, "core", "configuration", *_EDGES, "work")
+_COMMANDS = (*_STEPS, "configuration_file", "resources", "assets", "code_location", "definitions", "one_pass")
 
 # A room of ours is named by its folder or module in kentik_dagster, or by its top-level package.
 # fmt: off
 ROOMS = (
     Room("kentik_dagster/__init__.py", denied=("*",)),
     Room("kentik_dagster/errors.py"),
-    Room("kentik_dagster/configuration.py", ("errors",), ("pydantic", "yaml")),
+    Room("kentik_dagster/configuration.py", ("errors",), ("pydantic",)),
+    Room("kentik_dagster/configuration_file.py", ("errors", "configuration"), ("pydantic", "yaml")),
     Room("kentik_dagster/catalog", ("errors",), ("pyarrow",)),
     Room("kentik_dagster/core", _PURE, _FRAMES,
          denied=("os", "time", "socket", "random", "subprocess", "pathlib", "shutil", "tempfile", "urllib.request"),
@@ -55,11 +57,12 @@ ROOMS = (
     Room("resources", (*_PURE, "core", "configuration", *_EDGES), ("dagster", "pydantic")),
     Room("assets", (*_STEPS, "resources"), ("dagster", "pydantic", "polars")),
     Room("kentik_dagster/code_location.py", ("errors", "configuration", "assets", "resources"), ("dagster",)),
-    Room("kentik_dagster/definitions.py", ("errors", "configuration", "code_location"), ("dagster",)),
+    Room("kentik_dagster/definitions.py", ("errors", "configuration", "configuration_file", "code_location"),
+         ("dagster",)),
     Room("kentik_dagster/one_pass.py", (*_STEPS, "resources", "assets", "code_location"), ("dagster", "rich")),
-    Room("kentik_dagster/demo", (*_STEPS, "resources", "assets", "code_location", "definitions", "one_pass"),
+    Room("kentik_dagster/demo", _COMMANDS,
          ("boto3", "botocore", "dagster", "isal", "moto", "rich", "time_machine", "werkzeug", *_FRAMES)),
-    Room("kentik_dagster/cli.py", (*_STEPS, "resources", "assets", "code_location", "definitions", "one_pass", "demo"),
+    Room("kentik_dagster/cli.py", (*_COMMANDS, "demo"),
          ("click", "dagster", "rich", *_FRAMES)),
 )
 # fmt: on

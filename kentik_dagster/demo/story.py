@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from kentik_dagster.code_location import build_definitions
-from kentik_dagster.configuration import Configuration, load_configuration
+from kentik_dagster.configuration import Configuration
+from kentik_dagster.configuration_file import load_configuration
 from kentik_dagster.demo.emulator_process import Emulator
 from kentik_dagster.one_pass import AFTER_SENSORS, BEFORE_SENSORS, OnePass, dagster_instance, progress_logger
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from assets.sensors import RANGE_START_TAG
+from assets.runs import RANGE_START_TAG
 from kentik_dagster.catalog.tables import TABLES
 from kentik_dagster.code_location import build_definitions
 from kentik_dagster.configuration import Configuration

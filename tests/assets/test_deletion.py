@@ -16,7 +16,7 @@ import pytest
 
 from assets.deletion import DELETED_IN_TIME, MAY_DELETE, deletion_assets
 from assets.partitions import Partitions, flow_key
-from assets.sensors import RANGE_END_TAG, RANGE_START_TAG
+from assets.runs import RANGE_END_TAG, RANGE_START_TAG
 from kentik_dagster.catalog.tables import TABLES
 from kentik_dagster.configuration import Configuration
 from kentik_dagster.core.flow_log_keys import hour_of, hour_start, source_object

@@ -11,7 +11,8 @@ import polars as pl
 import pytest
 
 from assets.partitions import Partitions
-from assets.sensors import RANGE_END_TAG, RANGE_START_TAG, listing_sensors
+from assets.runs import RANGE_END_TAG, RANGE_START_TAG
+from assets.sensors import listing_sensors
 from kentik_dagster.configuration import Configuration
 from kentik_dagster.core.deletion import DELETION_BEGUN
 from kentik_dagster.core.flow_log_keys import hour_of

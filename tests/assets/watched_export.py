@@ -16,7 +16,7 @@ import boto3
 import dagster as dg
 import polars as pl
 
-from assets.sensors import EXPORT_TAG, RANGE_END_TAG, RANGE_START_TAG
+from assets.runs import EXPORT_TAG, RANGE_END_TAG, RANGE_START_TAG
 from kentik_dagster.catalog.tables import TABLES
 from kentik_dagster.code_location import build_definitions
 from kentik_dagster.configuration import Configuration

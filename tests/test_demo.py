@@ -123,15 +123,6 @@ def test_every_log_object_is_read_and_deleted(undisturbed: tuple[DemoFolder, str
     assert lake["deletion_sweep"].read()["outcome"].to_list() == ["deleted"] * truth["key"].n_unique()
 
 
-def test_a_second_run_changes_nothing(undisturbed: tuple[DemoFolder, str]) -> None:
-    folder, _ = undisturbed
-    before = contents(folder.path)
-
-    run_demo(folder.path)
-
-    assert contents(folder.path) == before
-
-
 def test_runs_killed_at_any_moment_end_with_the_tables_of_an_undisturbed_run(
     undisturbed: tuple[DemoFolder, str], tmp_path: Path
 ) -> None:

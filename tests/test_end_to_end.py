@@ -201,7 +201,6 @@ def table_rows(deployment: Deployment, *names: str) -> dict[str, list[str]]:
 LOG_TABLES = ("flow_logs", "flow_log_objects", "rejected_records", "enriched_flows", "deletion_sweep")
 
 
-@on_both_lakes
 def test_a_second_pass_changes_nothing(deployment: Deployment) -> None:
     deployment.post(records(5, now()), file_time=now() - timedelta(hours=1))
     deployment.run_pass()
@@ -254,7 +253,6 @@ def test_a_truncated_object_is_unreadable_stays_and_holds_nothing_up(deployment:
     assert "not whole gzip" in line["error"]
 
 
-@on_both_lakes
 def test_the_sweep_deletes_what_is_committed_and_only_that(deployment: Deployment) -> None:
     file_time = now() - timedelta(hours=1)
     truncated = deployment.post_object(gzip.compress(records(500, now()))[:-20], file_time=file_time)

@@ -59,7 +59,7 @@ class Aws:
         return [
             getattr(self.client("ec2", account_id, region), operation)()[member]
             for account_id in self.account_ids()
-            for region in ("us-east-1", "eu-west-1", "us-west-2")
+            for region in ("us-east-1", "eu-west-1")
         ]
 
     def objects(self) -> list[dict[str, Any]]:

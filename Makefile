@@ -7,7 +7,7 @@ export DAGSTER_DISABLE_TELEMETRY := 1
 # Modules are compiled when first imported, and once: every process of ours would do it again.
 unexport PYTHONDONTWRITEBYTECODE
 
-LONG_TESTS := tests/test_demo.py tests/work tests/assets tests/test_end_to_end.py
+LONG_TESTS := tests/test_demo.py tests/test_end_to_end.py tests/work tests/demo tests/test_cli.py tests/assets tests/lake tests/aws
 
 .PHONY: demo dev test lint types unit lock clean
 

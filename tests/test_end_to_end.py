@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -34,6 +34,7 @@ class Deployment:
     configuration: Configuration
     instance: dg.DagsterInstance
     endpoint_url: str
+    made: dict[str, dg.Definitions] = field(default_factory=dict)
 
     @property
     def bucket(self) -> str:
@@ -65,8 +66,10 @@ class Deployment:
         """What `kentik-dagster run` does; returns what failed."""
         quiet: Callable[[str], None] = lambda text: None  # noqa: E731
         loggers = {"progress": dg.LoggerDefinition(lambda _: __import__("logging").getLogger("quiet"))}
-        definitions = build_definitions(self.configuration, endpoint_url=self.endpoint_url, loggers=loggers)
-        one_pass = OnePass(definitions, self.instance, tell=quiet, working=quiet)
+        made_for = self.configuration.model_dump_json()
+        if made_for not in self.made:
+            self.made[made_for] = build_definitions(self.configuration, endpoint_url=self.endpoint_url, loggers=loggers)
+        one_pass = OnePass(self.made[made_for], self.instance, tell=quiet, working=quiet)
         one_pass.ask_sensors()
         return one_pass.failures
 

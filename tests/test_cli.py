@@ -20,6 +20,7 @@ exports:
     region: us-east-1
     bucket: {bucket}
     start: 2026-11-01
+    collect_metrics: false
 """
 
 

@@ -60,7 +60,7 @@ def columns_of(records: Records) -> list[list[str]]:
     return [list(texts) for texts in zip(*records[1], strict=True)]
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=50)
 @given(made_up_records())
 def test_records_come_back_as_they_were_written(records: Records) -> None:
     text = parse_text(as_text(records))
@@ -69,7 +69,7 @@ def test_records_come_back_as_they_were_written(records: Records) -> None:
     assert text.rejected.is_empty()
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=50)
 @given(made_up_records(), st.integers(1, 4))
 def test_text_and_parquet_give_the_same_rows(records: Records, rows_of_a_group: int) -> None:
     columns = [as_aws_writes(field, texts) for field, texts in zip(records[0], columns_of(records), strict=True)]
@@ -98,7 +98,7 @@ def rewritten(draw: st.DrawFn, field: str, texts: Sequence[str]) -> pa.Array:
     return pa.array(texts if kind == pa.string() else numbers, kind)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=50)
 @given(made_up_records(), st.data())
 def test_rewritten_files_give_the_same_rows(records: Records, data: st.DataObject) -> None:
     layout = records[0]
@@ -143,7 +143,7 @@ _WHOLE = as_parquet(
 )
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=50)
 @given(st.integers(0, len(_WHOLE)), st.binary(min_size=1, max_size=4), st.booleans())
 def test_damage_is_said_in_our_words(place: int, splinter: bytes, is_cut: bool) -> None:
     content = _WHOLE[:place] + (b"" if is_cut else splinter + _WHOLE[place + len(splinter) :])

@@ -81,7 +81,7 @@ def files(draw: st.DrawFn) -> tuple[bytes, list[Line]]:
     return newline.join(line.text for line in lines) + draw(st.sampled_from([b"", newline])), lines
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=60)
 @given(files())
 def test_every_line_is_a_row_or_a_rejected_line(made_up: tuple[bytes, list[Line]]) -> None:
     content, lines = made_up
@@ -124,7 +124,7 @@ _SPLINTERS = st.sampled_from([
 # fmt: on
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=50)
 @given(regular_files(), st.data())
 def test_the_regular_reader_hands_on_whatever_is_not_regular(content: bytes, data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(1, 2))):
@@ -193,7 +193,7 @@ def read_in_parts(parts: Sequence[bytes]) -> list[Parsed]:
     return read
 
 
-@settings(deadline=None, max_examples=70)
+@settings(deadline=None, max_examples=50)
 @given(st.lists(st.lists(_LINES, min_size=1, max_size=5), min_size=1, max_size=5), st.sampled_from([b"", b"\n"]))
 def test_parts_give_what_the_whole_gives(lines: list[list[bytes]], end: bytes) -> None:
     parts = [b"".join(line + b"\n" for line in part) for part in lines]

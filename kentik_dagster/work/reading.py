@@ -86,9 +86,6 @@ def read_object(bucket: LogBucket, s3_object: Mapping[str, object], staging: Bat
     except UnreadableObjectError as error:
         staging.discard(name)
         return Read(table=table, error=str(error))
-    except pl.exceptions.PolarsError as error:  # a fault of ours, and of this object alone
-        staging.discard(name)
-        return Read(table=table, error=f"reading it failed ({type(error).__name__}: {error}): please report the object")
     return Read(
         table=table,
         log_type=log_type,
@@ -107,7 +104,20 @@ def sampling_rate(export: Export) -> Rate:
 
 
 def _parts(bucket: LogBucket, s3_object: Mapping[str, object]) -> Iterator[Parsed]:
-    """The parsed parts of one object."""
+    """The parsed parts of one object.
+
+    Only what parsing raises is this object's fault. What the staging raises must end the batch: the rows that it holds
+    are other objects' too, and would be committed without those that could not be written.
+    """
+    try:
+        yield from _parsed(bucket, s3_object)
+    except pl.exceptions.PolarsError as error:
+        raise UnreadableObjectError(
+            f"reading it failed ({type(error).__name__}: {error}): please report the object"
+        ) from error
+
+
+def _parsed(bucket: LogBucket, s3_object: Mapping[str, object]) -> Iterator[Parsed]:
     bounds = Bounds(largest_bytes=bucket.export.largest_object_bytes, largest_expansion=bucket.export.largest_expansion)
     stored = bucket.chunks(str(s3_object["key"]), str(s3_object["etag"]))
     if s3_object["format"] == "parquet":

@@ -73,23 +73,6 @@ def test_canary_of_two_stale_handles_with_different_locks_both_commit(lake: Lake
     assert objects_in(table) == {"a": 2}
 
 
-def test_canary_two_overlapping_compactions_double_the_rows(lake: Lake) -> None:
-    """Why nothing here calls `optimize`.
-
-    If this fails because the second one is refused: the ban on `optimize.compact` in commits.py can be lifted,
-    for compactions alone; it still takes no lock. Then remove this test, and say so in delta.md.
-    """
-    table = lake["flow_logs"]
-    append_objects(table, NINE, flows(a=1))
-    append_objects(table, NINE, flows(b=1))
-    first, second = DeltaTable(table.uri), DeltaTable(table.uri)
-
-    first.optimize.compact()
-    second.optimize.compact()
-
-    assert objects_in(table) == {"a": 2, "b": 2}
-
-
 def test_a_change_takes_effect_and_is_not_asked_for_again(lake: Lake) -> None:
     table, seen = lake["flow_logs"], list[int]()
     file = staged(table, a=2)

@@ -223,6 +223,26 @@ def test_damaged_lines_are_kept_with_their_numbers(bucket: Bucket) -> None:
     assert (bucket.audit()[key]["rows"], bucket.audit()[key]["rejected_lines"]) == (1, 4)
 
 
+def test_a_lake_that_fails_while_rows_are_staged_ends_the_batch_and_blames_no_object(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(3):
+        bucket.post(gzip.compress(TEXT))
+
+    def failing(*_: object, **__: object) -> None:
+        raise pl.exceptions.ComputeError("the disk is full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(pl.DataFrame, "estimated_size", failing)
+        with pytest.raises(pl.exceptions.ComputeError):
+            bucket.ingest()
+    nothing = bucket.lake["flow_log_objects"].read(PARTITION)
+    bucket.ingest()
+
+    assert nothing.is_empty()
+    assert bucket.lake["flow_logs"].read(PARTITION).height == 9
+
+
 def many(records: int) -> bytes:
     return gzip.compress("\n".join((HEADER, *(LINES[0].replace("49152", str(n)) for n in range(records)))).encode())
 

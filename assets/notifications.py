@@ -119,9 +119,7 @@ def _notification_sensor(export: Export, name: str, partitions: Partitions, job_
 
 def _of_export(export: Export, posted: pl.DataFrame) -> pl.DataFrame:
     """The log objects that the export collects, as a listing of its bucket would find them, plus `message`."""
-    prefix = export.bucket_prefix
-    below = prefix if not prefix or prefix.endswith("/") else f"{prefix}/"
-    ours = posted.filter(pl.col("bucket") == export.log_bucket, pl.col("key").str.starts_with(below))
+    ours = posted.filter(pl.col("bucket") == export.log_bucket, pl.col("key").str.starts_with(export.log_folder))
     # Without an ETag the ledger knows no such object, and its hour is asked for once.
     return collected(export, log_objects(ours.with_columns(pl.col("etag").fill_null(""))))
 

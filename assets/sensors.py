@@ -15,7 +15,7 @@ from assets.runs import busy_hours, failed_hours, requests_for
 from kentik_dagster.aws.flow_logs import LogBucket
 from kentik_dagster.configuration import Configuration, Export
 from kentik_dagster.core.deletion import DELETION_BEGUN
-from kentik_dagster.core.flow_log_keys import hour_of
+from kentik_dagster.core.flow_log_keys import FIREWALL_LOGS, FLOW_LOGS, hour_of
 from kentik_dagster.core.ledger import pending_objects
 from kentik_dagster.core.look_back import (
     Examined,
@@ -123,7 +123,7 @@ def _listed(bucket: LogBucket, days: Iterable[date], seconds: float) -> Iterator
 
 def collected(export: Export, objects: pl.DataFrame) -> pl.DataFrame:
     """The log objects of the kinds that an export collects: nobody would read the others."""
-    families = ["vpcflowlogs"] * export.collect_flow_logs + ["network-firewall"] * export.collect_firewall_logs
+    families = [FLOW_LOGS] * export.collect_flow_logs + [FIREWALL_LOGS] * export.collect_firewall_logs
     return objects.filter(pl.col("family").is_in(families))
 
 

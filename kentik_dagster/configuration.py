@@ -153,6 +153,12 @@ class Export(Strict):
         return self.regions_used or (self.region,)
 
     @property
+    def log_folder(self) -> str:
+        """`bucket_prefix` as keys begin with it: with a slash at its end, or nothing."""
+        prefix = self.bucket_prefix
+        return prefix if not prefix or prefix.endswith("/") else f"{prefix}/"
+
+    @property
     def log_bucket(self) -> str:
         """The bucket with the logs, of an export that collects them."""
         if self.bucket is None:

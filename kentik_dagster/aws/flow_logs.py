@@ -99,10 +99,8 @@ class LogBucket:
 
     def _roots(self) -> list[str]:
         """Every AWSLogs/ folder below the export's prefix, a few folders deep at the most."""
-        prefix = self.export.bucket_prefix
-        start = prefix if not prefix or prefix.endswith("/") else f"{prefix}/"
         roots: list[str] = []
-        level = [start]
+        level = [self.export.log_folder]
         for _ in range(_DEEPEST_PREFIX + 1):
             found = self._folders(level)
             roots += [folder for folder in found if folder.endswith("AWSLogs/")]

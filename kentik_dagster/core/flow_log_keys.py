@@ -28,6 +28,8 @@ _FIREWALL_LOG = (
     r"\d{12}_network-firewall_(?:flow|alert|tls)_[^/]+"
     r"_(?<day>20\d{6})T?(?<clock>\d{4})Z?_[^_/]+?\.log\.(?<format>gz)$"
 )
+# The folders that AWS writes the two families into.
+FLOW_LOGS, FIREWALL_LOGS = "vpcflowlogs", "network-firewall"
 _SAID = ("account_id", "region", "flow_log_id", "firewall_name", "firewall_log_type", "family", "format")
 HOUR_FORMAT = "%Y-%m-%dT%H"
 
@@ -59,7 +61,7 @@ def log_objects(listed: pl.DataFrame) -> pl.DataFrame:
             firewall.field("firewall_log_type"),
         )
         .with_columns(
-            family=pl.when(is_firewall).then(pl.lit("network-firewall")).otherwise(pl.lit("vpcflowlogs")),
+            family=pl.when(is_firewall).then(pl.lit(FIREWALL_LOGS)).otherwise(pl.lit(FLOW_LOGS)),
             file_time=pl.concat_str("day", "clock", separator="T").str.to_datetime(
                 "%Y%m%dT%H%M", time_unit="us", time_zone="UTC", strict=False
             ),

@@ -11,6 +11,7 @@ from kentik_dagster.aws.contents import Bounds, text_parts
 from kentik_dagster.aws.flow_logs import LogBucket
 from kentik_dagster.configuration import Export, Sampling
 from kentik_dagster.core.firewall_logs import parse_events
+from kentik_dagster.core.flow_log_keys import FIREWALL_LOGS
 from kentik_dagster.core.flow_log_parquet import parquet_parts
 from kentik_dagster.core.flow_log_text import parse_text
 from kentik_dagster.core.parsed import Parsed
@@ -18,8 +19,6 @@ from kentik_dagster.core.sampling import Rate, Sampler
 from kentik_dagster.errors import UnreadableObjectError
 from kentik_dagster.lake.staging import Staging
 from kentik_dagster.lake.tables import Lake
-
-FIREWALL = "network-firewall"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +65,7 @@ def read_object(bucket: LogBucket, s3_object: Mapping[str, object], staging: Bat
         s3_object: a row of `LogBucket.objects`.
     """
     name = str(s3_object["source_object"])
-    table = "firewall_logs" if s3_object["family"] == FIREWALL else "flow_logs"
+    table = "firewall_logs" if s3_object["family"] == FIREWALL_LOGS else "flow_logs"
     placed = {**staging.partition, "source_object": name}
     if table == "firewall_logs":
         placed |= {column: str(s3_object[column]) for column in ("account_id", "region", "firewall_log_type")}
@@ -123,7 +122,7 @@ def _parsed(bucket: LogBucket, s3_object: Mapping[str, object]) -> Iterator[Pars
     if s3_object["format"] == "parquet":
         bounds.check_stored(int(str(s3_object["size_bytes"])))
         yield from parquet_parts(b"".join(stored), largest_bytes=bounds.largest_bytes)
-    elif s3_object["family"] == FIREWALL:
+    elif s3_object["family"] == FIREWALL_LOGS:
         yield from _event_parts(text_parts(stored, bounds))
     else:
         yield from _record_parts(text_parts(stored, bounds))

@@ -102,11 +102,11 @@ def first_read_at(lake: Lake, export: str, since: str) -> datetime | None:
 
 def _within_reach(held: pl.DataFrame, export: Export) -> pl.DataFrame:
     """Objects that a listing finds, by prefix and kind: that others are not listed does not mean that they are gone."""
-    prefix = export.bucket_prefix
-    folder = prefix if not prefix or prefix.endswith("/") else f"{prefix}/"
     is_firewall = pl.col("key").str.contains("_network-firewall_", literal=True)
     collected = pl.when(is_firewall).then(export.collect_firewall_logs).otherwise(export.collect_flow_logs)
-    return held.filter(pl.col("bucket") == export.log_bucket, pl.col("key").str.starts_with(folder), collected)
+    return held.filter(
+        pl.col("bucket") == export.log_bucket, pl.col("key").str.starts_with(export.log_folder), collected
+    )
 
 
 def _make_durable(lake: Lake, partition: Mapping[str, str]) -> None:

@@ -40,7 +40,7 @@ types: $(VENV)/installed
 
 unit: $(VENV)/installed
 	@# The longest files first; a file stays on one worker, as its tests share an emulator. Frames are small: one thread.
-	POLARS_MAX_THREADS=1 $(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder $(LONG_TESTS) tests
+	POLARS_MAX_THREADS=1 $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(LONG_TESTS) tests
 
 # The versions that CI tests; run after a change of the dependencies, and commit what it writes.
 lock:

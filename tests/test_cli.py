@@ -7,11 +7,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from kentik_dagster.cli import main
 from kentik_dagster.demo.emulator_process import Emulator
 
 CONFIGURATION = """\
@@ -24,12 +27,32 @@ exports:
 """
 
 
-def run(folder: Path, configuration: str | None, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+@dataclass(frozen=True, slots=True)
+class Said:
+    """How a command ended, and what it printed."""
+
+    exit_code: int
+    printed: str
+
+
+def run(folder: Path, configuration: str | None, environment: dict[str, str]) -> Said:
     """`kentik-dagster run` in a folder; a configuration of None: there is no file."""
+    path = folder / "kentik.yaml"
     if configuration is not None:
-        (folder / "kentik.yaml").write_text(configuration)
+        path.write_text(configuration)
+    ours = ("AWS_", "KENTIK_", "DAGSTER_")
+    cleared: dict[str, str | None] = {name: None for name in os.environ if name.startswith(ours)}
+    done = CliRunner().invoke(main, ["run", "--config", str(path)], env=cleared | environment)
+    if not isinstance(done.exception, SystemExit | None):
+        raise done.exception
+    return Said(done.exit_code, done.output)
+
+
+def run_a_process(folder: Path, configuration: str, environment: dict[str, str]) -> Said:
+    """The same as a shell does it."""
+    (folder / "kentik.yaml").write_text(configuration)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "KENTIK_", "DAGSTER_"))}
-    return subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-m", "kentik_dagster.cli", "run"],
         cwd=folder,
         env=kept | {"COLUMNS": "200"} | environment,
@@ -38,14 +61,14 @@ def run(folder: Path, configuration: str | None, environment: dict[str, str]) ->
         timeout=120,
         check=False,
     )
+    return Said(done.returncode, done.stdout + done.stderr)
 
 
-def assert_told(done: subprocess.CompletedProcess[str], *parts: str) -> None:
-    printed = done.stdout + done.stderr
-    assert done.returncode == 1, printed
-    assert "Traceback" not in printed
+def assert_told(said: Said, *parts: str) -> None:
+    assert said.exit_code == 1, said.printed
+    assert "Traceback" not in said.printed
     for part in parts:
-        assert part in printed
+        assert part in said.printed
 
 
 def test_without_a_configuration_it_says_which_file_to_make(tmp_path: Path) -> None:
@@ -59,9 +82,11 @@ def test_an_unknown_key_is_named_with_the_one_that_was_meant(tmp_path: Path) -> 
 
 
 def test_a_missing_bucket_is_named_with_the_key_to_correct(tmp_path: Path, emulator: Emulator) -> None:
-    done = run(tmp_path, CONFIGURATION.format(bucket="there-is-no-such-bucket"), emulator.environment())
+    configuration = CONFIGURATION.format(bucket="there-is-no-such-bucket")
 
-    assert_told(done, "cannot list s3://there-is-no-such-bucket", "correct `bucket` of export 'acme'")
+    said = run_a_process(tmp_path, configuration, emulator.environment())
+
+    assert_told(said, "cannot list s3://there-is-no-such-bucket", "correct `bucket` of export 'acme'")
 
 
 def test_a_refused_role_is_named_with_what_may_refuse_it(tmp_path: Path, refusing_sts: str) -> None:
@@ -75,13 +100,13 @@ def test_a_refused_role_is_named_with_what_may_refuse_it(tmp_path: Path, refusin
         "AWS_SECRET_ACCESS_KEY": "made-up",
     }
 
-    done = run(tmp_path, configuration, environment)
+    said = run(tmp_path, configuration, environment)
 
     caller = "arn:aws:iam::444455556666:role/collector"
     assert_told(
-        done, f"cannot assume {role}: AWS answered AccessDenied", f"trusts {caller}", "external id of export 'acme'"
+        said, f"cannot assume {role}: AWS answered AccessDenied", f"trusts {caller}", "external id of export 'acme'"
     )
-    assert "a-secret-id" not in done.stdout + done.stderr
+    assert "a-secret-id" not in said.printed
 
 
 def test_without_credentials_it_says_how_to_give_some(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ parent that does the same (metadata.md §1).
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -39,6 +40,10 @@ def client_config(*, custom_endpoint: bool) -> Config:
     )
 
 
+# botocore's loader and sessions are not made for threads: without a lock, each would parse the same model again.
+_making_clients = threading.Lock()
+
+
 class AccountAccess:
     """Clients of one account, one for each service and region; safe to use from several threads."""
 
@@ -47,11 +52,10 @@ class AccountAccess:
         self._session = session
         self._custom_endpoint = custom_endpoint
         self._clients: dict[tuple[str, str], Any] = {}
-        self._lock = threading.Lock()
 
     def client(self, service: str, region: str) -> Any:
         """The boto3 client of a service in a region."""
-        with self._lock:
+        with _making_clients:
             key = (service, region)
             if key not in self._clients:
                 self._clients[key] = self._session.client(
@@ -98,7 +102,7 @@ class ExportAccess:
 
     def _primary(self) -> AccountAccess:
         if "" not in self._accounts:
-            ambient = boto3.Session(region_name=self.export.region)
+            ambient = _session(self.export.region)
             role = self.export.iam_role_arn
             if role is None:
                 account_id = caller_identity(ambient, self.export.region)["Account"]
@@ -113,13 +117,24 @@ class ExportAccess:
 
     def _assumed(self, parent: boto3.Session, role_arn: str, external_id: str | None) -> boto3.Session:
         refresh = _assume_role(parent, role_arn, external_id, self.export)
-        core = botocore.session.get_session()
-        # Service models are megabytes of JSON: parsed once for all accounts.
-        core.register_component("data_loader", parent._session.get_component("data_loader"))
-        core._credentials = RefreshableCredentials.create_from_metadata(
+        session = _session(self.export.region)
+        session._session._credentials = RefreshableCredentials.create_from_metadata(
             metadata=refresh(), refresh_using=refresh, method="sts-assume-role"
         )
-        return boto3.Session(botocore_session=core, region_name=self.export.region)
+        return session
+
+
+def _session(region: str) -> boto3.Session:
+    """A session with the ambient credentials."""
+    core = botocore.session.get_session()
+    core.register_component("data_loader", _service_models())
+    return boto3.Session(botocore_session=core, region_name=region)
+
+
+@functools.cache
+def _service_models() -> Any:
+    """botocore's descriptions of services: megabytes of JSON, parsed once in a process, for all accounts and runs."""
+    return botocore.session.get_session().get_component("data_loader")
 
 
 def secondary_role_arn(export: Export, account_id: str) -> str:

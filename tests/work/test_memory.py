@@ -23,7 +23,7 @@ from kentik_dagster.demo.emulator_process import Emulator
 from kentik_dagster.lake.tables import Lake
 from tests.work.logs import DAY, REGION
 
-TEXT_MB = int(os.environ.get("KENTIK_DAGSTER_TEXT_MB", "130"))
+TEXT_MB = int(os.environ.get("KENTIK_DAGSTER_TEXT_MB", "65"))
 MOST_MB = 400
 _PROJECT = Path(__file__).parents[2]
 _KEY = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from kentik_dagster.catalog.network import OPERATIONS
+from kentik_dagster.catalog.network_operations import OPERATIONS
 from kentik_dagster.catalog.tables import TABLES
 
 PROJECT = Path(__file__).parents[1]

@@ -17,6 +17,9 @@ from botocore.config import Config
 from botocore.credentials import RefreshableCredentials
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
+from kentik_dagster.aws.pace import Pace
+from kentik_dagster.catalog.network import PACE
+from kentik_dagster.catalog.outcomes import EXPIRED_CODES
 from kentik_dagster.configuration import ROLE_ARN, Export
 from kentik_dagster.errors import AwsError, RoleRefusedError
 
@@ -30,7 +33,7 @@ def client_config(*, custom_endpoint: bool) -> Config:
     A new one for every client: botocore writes into the retries of a Config that it is given.
     """
     return Config(
-        retries={"total_max_attempts": 6, "mode": "standard"},
+        retries={"total_max_attempts": 8, "mode": "standard"},
         connect_timeout=10,
         read_timeout=60,
         max_pool_connections=32,
@@ -47,21 +50,53 @@ _making_clients = threading.Lock()
 class AccountAccess:
     """Clients of one account, one for each service and region; safe to use from several threads."""
 
-    def __init__(self, account_id: str, session: boto3.Session, *, custom_endpoint: bool) -> None:
-        self.account_id = account_id
-        self._session = session
+    def __init__(
+        self, account_id: str, new_session: Callable[[], boto3.Session], *, role_arn: str | None, custom_endpoint: bool
+    ) -> None:
+        """`new_session` gives a session of the account, at once and again whenever AWS takes one for expired."""
+        self.account_id, self.role_arn = account_id, role_arn
+        self._new_session = new_session
+        self._session = new_session()
         self._custom_endpoint = custom_endpoint
         self._clients: dict[tuple[str, str], Any] = {}
+        self._paces: dict[tuple[str, str], Pace] = {}
+        self._renewing = threading.Lock()
+
+    @property
+    def session(self) -> boto3.Session:
+        """The session of now."""
+        return self._session
 
     def client(self, service: str, region: str) -> Any:
         """The boto3 client of a service in a region."""
         with _making_clients:
             key = (service, region)
             if key not in self._clients:
-                self._clients[key] = self._session.client(
+                client = self._session.client(
                     service, region_name=region, config=client_config(custom_endpoint=self._custom_endpoint)
                 )
+                if service in PACE:
+                    self._paces.setdefault(key, Pace(*PACE[service])).keep(client)
+                self._clients[key] = client
             return self._clients[key]
+
+    def throttled(self, service: str, region: str, api_name: str) -> int:
+        """How often AWS has throttled an operation so far."""
+        pace = self._paces.get((service, region))
+        return pace.throttled[api_name] if pace is not None else 0
+
+    def renew(self, expired: Any) -> None:
+        """Assume the role anew, after AWS answered that the session of a client has expired.
+
+        Raises:
+            AwsError: the role cannot be assumed any more.
+        """
+        with self._renewing:
+            if expired not in self._clients.values():
+                return  # another thread was faster
+            session = self._new_session()
+            with _making_clients:
+                self._session, self._clients = session, {}
 
 
 class ExportAccess:
@@ -70,7 +105,8 @@ class ExportAccess:
     def __init__(self, export: Export, *, custom_endpoint: bool = False) -> None:
         self.export = export
         self._custom_endpoint = custom_endpoint
-        self._accounts: dict[str, AccountAccess] = {}
+        self._the_primary: AccountAccess | None = None
+        self._others: dict[str, AccountAccess] = {}
         self._lock = threading.Lock()
 
     @property
@@ -82,7 +118,9 @@ class ExportAccess:
             AwsError: there are no ambient credentials.
         """
         with self._lock:
-            return self._primary()
+            if self._the_primary is None:
+                self._the_primary = self._primary()
+            return self._the_primary
 
     def account(self, account_id: str) -> AccountAccess:
         """An account of the export: its own, or another one through the secondary role.
@@ -90,33 +128,62 @@ class ExportAccess:
         Raises:
             RoleRefusedError: a role of the chain cannot be assumed.
         """
+        primary = self.primary
+        if account_id == primary.account_id:
+            return primary
         with self._lock:
-            primary = self._primary()
-            if account_id == primary.account_id:
-                return primary
-            if account_id not in self._accounts:
-                role_arn = secondary_role_arn(self.export, account_id)
-                session = self._assumed(primary._session, role_arn, None)
-                self._accounts[account_id] = AccountAccess(account_id, session, custom_endpoint=self._custom_endpoint)
-            return self._accounts[account_id]
+            known = self._others.get(account_id)
+        if known is not None:
+            return known
+        # Not under the lock: hundreds of accounts would wait for each other's role.
+        role_arn = secondary_role_arn(self.export, account_id)
+        made = AccountAccess(
+            account_id,
+            lambda: self._secondary(primary, role_arn),
+            role_arn=role_arn,
+            custom_endpoint=self._custom_endpoint,
+        )
+        with self._lock:
+            return self._others.setdefault(account_id, made)
+
+    def forget(self, account_id: str) -> None:
+        """Let go of an account's clients, which are megabytes; it is reached anew when it is asked for again."""
+        with self._lock:
+            self._others.pop(account_id, None)
 
     def _primary(self) -> AccountAccess:
-        if "" not in self._accounts:
-            ambient = _session(self.export.region)
-            role = self.export.iam_role_arn
-            if role is None:
-                account_id = caller_identity(ambient, self.export.region)["Account"]
-                session = ambient
-            else:
-                match = ROLE_ARN.fullmatch(role)
-                assert match is not None
-                account_id = match["account"]
-                session = self._assumed(ambient, role, self.export.external_id)
-            self._accounts[""] = AccountAccess(account_id, session, custom_endpoint=self._custom_endpoint)
-        return self._accounts[""]
+        region = self.export.region
+        ambient = _session(region)
+        with _making_clients:
+            sts = ambient.client("sts", region_name=region, config=client_config(custom_endpoint=False))
+        role = self.export.iam_role_arn
+        if role is None:
+            account_id = caller_identity(sts)["Account"]
+            return AccountAccess(account_id, lambda: ambient, role_arn=None, custom_endpoint=self._custom_endpoint)
+        match = ROLE_ARN.fullmatch(role)
+        assert match is not None
+        return AccountAccess(
+            match["account"],
+            lambda: self._assumed(lambda: sts, role, self.export.external_id),
+            role_arn=role,
+            custom_endpoint=self._custom_endpoint,
+        )
 
-    def _assumed(self, parent: boto3.Session, role_arn: str, external_id: str | None) -> boto3.Session:
-        refresh = _assume_role(parent, role_arn, external_id, self.export)
+    def _secondary(self, primary: AccountAccess, role_arn: str) -> boto3.Session:
+        def sts() -> Any:
+            return primary.client("sts", self.export.region)
+
+        asked = sts()
+        try:
+            return self._assumed(sts, role_arn, None)
+        except AwsError as error:
+            if error.code not in EXPIRED_CODES:
+                raise
+            primary.renew(asked)
+            return self._assumed(sts, role_arn, None)
+
+    def _assumed(self, sts: Callable[[], Any], role_arn: str, external_id: str | None) -> boto3.Session:
+        refresh = _assume_role(sts, role_arn, external_id, self.export)
         session = _session(self.export.region)
         session._session._credentials = RefreshableCredentials.create_from_metadata(
             metadata=refresh(), refresh_using=refresh, method="sts-assume-role"
@@ -144,10 +211,10 @@ def secondary_role_arn(export: Export, account_id: str) -> str:
     return f"arn:{partition}:iam::{account_id}:role/{export.role_suffix}"
 
 
-def caller_identity(session: boto3.Session, region: str) -> dict[str, str]:
-    """Who the session is: `Account`, `Arn`. Needs no permission."""
+def caller_identity(sts: Any) -> dict[str, str]:
+    """Who an STS client is: `Account`, `Arn`. Needs no permission."""
     try:
-        answer = session.client("sts", region_name=region).get_caller_identity()
+        answer = sts.get_caller_identity()
     except NoCredentialsError as error:
         raise AwsError(
             "no AWS credentials were found. Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run "
@@ -163,23 +230,24 @@ def caller_identity(session: boto3.Session, region: str) -> dict[str, str]:
 
 def error_code(error: Exception) -> str:
     """AWS's code of an error; the exception's name where AWS said nothing."""
+    if isinstance(error, AwsError):
+        return error.code
     if isinstance(error, ClientError):
         return str(error.response.get("Error", {}).get("Code", "Unknown"))
     return type(error).__name__
 
 
 def _assume_role(
-    parent: boto3.Session, role_arn: str, external_id: str | None, export: Export
+    sts: Callable[[], Any], role_arn: str, external_id: str | None, export: Export
 ) -> Callable[[], dict[str, str]]:
     def refresh() -> dict[str, str]:
         condition = {"ExternalId": external_id} if external_id is not None else {}
         try:
-            sts = parent.client("sts", region_name=export.region, config=client_config(custom_endpoint=False))
-            answer = sts.assume_role(
+            answer = sts().assume_role(
                 RoleArn=role_arn, RoleSessionName=_SESSION_NAME, DurationSeconds=_SESSION_SECONDS, **condition
             )
         except ClientError as error:
-            caller = caller_identity(parent, export.region)["Arn"]
+            caller = caller_identity(sts())["Arn"]
             raise RoleRefusedError(
                 role_arn, caller, export.name, error_code(error), with_external_id=external_id is not None
             ) from error
@@ -193,6 +261,11 @@ def _assume_role(
             raise AwsError(
                 f"cannot assume {role_arn}: {error}. Check the network and AWS_ENDPOINT_URL.", error_code(error)
             ) from error
+        assumed = str(answer["AssumedRoleUser"]["Arn"])
+        if assumed.split(":")[4] != role_arn.split(":")[4]:
+            raise AwsError(
+                f"asked for {role_arn}, and AWS gave {assumed}: nothing is collected with it", "WrongAccount"
+            )
         credentials = answer["Credentials"]
         return {
             "access_key": credentials["AccessKeyId"],

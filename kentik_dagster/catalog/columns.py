@@ -76,6 +76,7 @@ COLUMNS = {column.name: column for column in (
     Column("error_message",       TEXT,      "AWS's error message"),
     Column("pages",               INT64,     "pages that AWS answered"),
     Column("items",               INT64,     "resources in them"),
+    Column("throttled",           INT64,     "requests that AWS threw back for being too many; each was sent again"),
     Column("started_at",          INSTANT,   "when it began"),
     Column("ended_at",            INSTANT,   "when it ended"),
     Column("last_observed_at",    INSTANT,   "when the operation last gave its whole answer here"),

@@ -15,7 +15,7 @@ class Outcome(StrEnum):
     DENIED = "denied"  # we may not look
     UNAVAILABLE = "unavailable"  # AWS did not answer, even after retries
     UNSUPPORTED = "unsupported"  # the region does not have the service or the operation
-    SKIPPED = "skipped"  # not asked: the region is not enabled in the account
+    SKIPPED = "skipped"  # not asked: the region is not enabled, or what it asks for each of was not observed
 
 
 DENIED_CODES = frozenset(
@@ -38,3 +38,18 @@ DENIED_CODES = frozenset(
 )
 UNSUPPORTED_CODES = frozenset({"InvalidAction", "UnsupportedOperation", "UnknownOperationException", "404"})
 EXPIRED_CODES = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
+THROTTLING_CODES = frozenset(
+    {
+        "RequestLimitExceeded",
+        "SlowDown",
+        "Throttling",
+        "ThrottlingException",
+        "ThrottledException",
+        "TooManyRequestsException",
+    }
+)
+
+
+def is_vanished(code: str) -> bool:
+    """Whether an error says that the thing that was asked for is not there (any more)."""
+    return code.endswith(("NotFound", "NotFoundException"))

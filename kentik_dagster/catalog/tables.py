@@ -101,8 +101,8 @@ TABLES = {
             name="metadata_calls",
             row="one API operation in one account and region: outcome, counts, error, when it was last observed",
             columns=_columns(
-                "account_id region service operation outcome error_code error_message pages items started_at ended_at "
-                "last_observed_at"
+                "account_id region service operation outcome error_code error_message pages items throttled started_at "
+                "ended_at last_observed_at"
             ),
             partition_by=("account_id",),
         ),

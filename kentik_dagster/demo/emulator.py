@@ -20,6 +20,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from kentik_dagster.demo.moto_corrections import answer_what_moto_lacks
+
 BUILT_BEFORE_START = timedelta(days=7)  # how old the organization is when its flow logs begin
 
 
@@ -66,6 +68,7 @@ def main(arguments: Sequence[str]) -> None:
     request = request_from(arguments)
     threading.Thread(target=_end_with_standard_input, daemon=True).start()
     _forget_the_ambient_aws()
+    answer_what_moto_lacks()
     organization = {} if request.empty else _build(request)
     _serve(request.port, organization)
 

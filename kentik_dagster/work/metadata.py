@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import polars as pl
 
 from kentik_dagster.aws.accounts import list_accounts
-from kentik_dagster.aws.network import Observation, observe_account, unreachable_account
+from kentik_dagster.aws.calls import MALFORMED, outcome_of
+from kentik_dagster.aws.network import Observation, observe_account
 from kentik_dagster.aws.sessions import ExportAccess
 from kentik_dagster.catalog.outcomes import Outcome
 from kentik_dagster.catalog.tables import TABLES
+from kentik_dagster.configuration import Export
 from kentik_dagster.core.accounts import merged_accounts
 from kentik_dagster.core.address_book import address_book
-from kentik_dagster.core.network import Scope, new_changes, resources
+from kentik_dagster.core.network import Scope, new_changes
+from kentik_dagster.core.resources import resources
 from kentik_dagster.core.schemas import no_rows, polars_schema
 from kentik_dagster.errors import AwsError
 from kentik_dagster.lake.tables import Lake
 from kentik_dagster.lake.writes import append_rows, merge_partition
 
-CONCURRENT_ACCOUNTS = 8
+CONCURRENT_ACCOUNTS = 16
 _CALLS = polars_schema(TABLES["metadata_calls"])
 
 
@@ -74,21 +78,48 @@ class AccountObserved:
     calls: pl.DataFrame
 
 
+@dataclass(frozen=True, slots=True)
+class _Snapshot:
+    """What AWS showed of one account: resources, of what they are all there is, and the calls themselves."""
+
+    observed_at: datetime
+    seen: pl.DataFrame
+    scopes: tuple[Scope, ...]
+    calls: pl.DataFrame
+
+
 def collect_metadata(
     accounts: Mapping[str, ExportAccess], lake: Lake, *, clock: Callable[[], datetime]
 ) -> Iterator[AccountObserved]:
     """Take a snapshot of each account, several at a time, and log what changed; yields them as they are done.
 
+    No more snapshots are held than accounts are asked at a time, however many there are. What goes wrong with one
+    account beyond what AWS may answer is raised once the others are done.
+
     Args:
         accounts: the access that reaches each account id.
     """
+    failures: list[Exception] = []
+    waiting = iter(accounts.items())
     with ThreadPoolExecutor(CONCURRENT_ACCOUNTS, thread_name_prefix="account") as pool:
-        started = {
-            pool.submit(_observed, access, account_id, clock): account_id for account_id, access in accounts.items()
-        }
-        for future in as_completed(started):
-            observed_at, observations = future.result()
-            yield _logged(lake, started[future], observations, observed_at)
+        running: dict[Future[_Snapshot], str] = {}
+        while True:
+            for account_id, access in itertools.islice(waiting, CONCURRENT_ACCOUNTS - len(running)):
+                running[pool.submit(_snapshot, access, account_id, clock)] = account_id
+            if not running:
+                break
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                account_id = running.pop(future)
+                try:
+                    logged = _logged(lake, account_id, future.result())
+                except Exception as error:
+                    error.add_note(f"in account {account_id}")
+                    failures.append(error)
+                    continue
+                yield logged
+    if failures:
+        raise failures[0]
 
 
 def rebuild_address_book(lake: Lake) -> pl.DataFrame:
@@ -101,61 +132,91 @@ def rebuild_address_book(lake: Lake) -> pl.DataFrame:
     return merge_partition(lake["address_book"], {}, newest)
 
 
-def _observed(
-    access: ExportAccess, account_id: str, clock: Callable[[], datetime]
-) -> tuple[datetime, list[Observation]]:
+def _snapshot(access: ExportAccess, account_id: str, clock: Callable[[], datetime]) -> _Snapshot:
     observed_at = clock()
     export = access.export
+    frames, scopes = [no_rows(TABLES["metadata_changes"]).drop("change", "observed_at")], []
     try:
         account = access.account(account_id)
     except AwsError as error:
-        return observed_at, unreachable_account(account_id, export.regions, error.code, str(error), observed_at)
-    return observed_at, observe_account(account, export.regions, home_region=export.region, clock=clock)
+        return _Snapshot(observed_at, frames[0], (), _calls([_role_call(export, account_id, observed_at, error)]))
+    calls = [_role_call(export, account_id, observed_at)]
+    for observation in observe_account(account, export.regions, home_region=export.region, clock=clock):
+        operation, region, answer = observation.operation, observation.region, observation.answer
+        found = resources(answer.items, operation, account_id=account_id, region=region)
+        frames.append(found.rows)
+        if found.rejected:
+            answer = replace(
+                answer,
+                outcome=Outcome.UNAVAILABLE,
+                error_code=MALFORMED,
+                error_message=f"{len(found.rejected)} of {len(answer.items)} rows are not stored, and nothing is taken "
+                f"for removed: {found.rejected[0]}",
+            )
+        elif observation.unobserved is not None:
+            scopes.append(Scope(account_id, region, operation.resource_type, observation.unobserved))
+        calls.append(_call(replace(observation, answer=answer)))
+    access.forget(account_id)
+    return _Snapshot(observed_at, pl.concat(frames), tuple(scopes), _calls(calls))
 
 
-def _logged(lake: Lake, account_id: str, observations: Sequence[Observation], observed_at: datetime) -> AccountObserved:
+def _logged(lake: Lake, account_id: str, snapshot: _Snapshot) -> AccountObserved:
     partition = {"account_id": account_id}
-    scopes, frames = [], []
-    for observation in observations:
-        if observation.answer.outcome is Outcome.OBSERVED:
-            scope = Scope(account_id, observation.region, observation.operation.resource_type)
-            scopes.append(scope)
-            frames.append(resources(observation.answer.items, observation.operation, scope))
     changes = no_rows(TABLES["metadata_changes"])
-    if frames:
-        seen = pl.concat(frames)
+    if snapshot.seen.height or snapshot.scopes:
 
         def lacking(known: pl.DataFrame) -> pl.DataFrame:
             # A snapshot that began before another one of the account, and ended after it, has nothing new to say.
-            is_overtaken = known.select((pl.col("observed_at") > observed_at).any()).item()
-            return changes.clear() if is_overtaken else new_changes(known, seen, scopes, observed_at)
+            is_overtaken = known.select((pl.col("observed_at") > snapshot.observed_at).any()).item()
+            if is_overtaken:
+                return known.clear()
+            return new_changes(known, snapshot.seen, snapshot.scopes, snapshot.observed_at)
 
         changes = append_rows(lake["metadata_changes"], partition, lacking)
-    calls = _calls(observations)
+    calls = snapshot.calls
     merged = merge_partition(lake["metadata_calls"], partition, lambda there: _with_calls(there, calls))
     return AccountObserved(account_id, changes, merged)
 
 
-def _calls(observations: Sequence[Observation]) -> pl.DataFrame:
-    rows = [
-        {
-            "account_id": observation.account_id,
-            "region": observation.region,
-            "service": observation.operation.service,
-            "operation": observation.operation.name,
-            "outcome": str(observation.answer.outcome),
-            "error_code": observation.answer.error_code,
-            "error_message": observation.answer.error_message,
-            "pages": observation.answer.pages,
-            "items": len(observation.answer.items),
-            "started_at": observation.answer.started_at,
-            "ended_at": observation.answer.ended_at,
-            "last_observed_at": observation.answer.started_at
-            if observation.answer.outcome is Outcome.OBSERVED
-            else None,
-        }
-        for observation in observations
-    ]
+def _call(observation: Observation) -> dict[str, object]:
+    answer = observation.answer
+    return {
+        "account_id": observation.account_id,
+        "region": observation.region,
+        "service": observation.operation.service,
+        "operation": observation.operation.name,
+        "outcome": str(answer.outcome),
+        "error_code": answer.error_code,
+        "error_message": answer.error_message,
+        "pages": answer.pages,
+        "items": len(answer.items),
+        "throttled": observation.throttled,
+        "started_at": answer.started_at,
+        "ended_at": answer.ended_at,
+        "last_observed_at": answer.started_at if answer.outcome is Outcome.OBSERVED else None,
+    }
+
+
+def _role_call(export: Export, account_id: str, at: datetime, error: AwsError | None = None) -> dict[str, object]:
+    """The call that lets us into the account: where it fails nothing else was asked."""
+    return {
+        "account_id": account_id,
+        "region": export.region,
+        "service": "sts",
+        "operation": "assume_role",
+        "outcome": str(Outcome.OBSERVED if error is None else outcome_of(error)),
+        "error_code": None if error is None else error.code,
+        "error_message": None if error is None else str(error),
+        "pages": 0,
+        "items": 0,
+        "throttled": 0,
+        "started_at": at,
+        "ended_at": at,
+        "last_observed_at": at if error is None else None,
+    }
+
+
+def _calls(rows: Sequence[Mapping[str, object]]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=_CALLS)
 
 

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kentik_dagster.catalog.network import OPERATIONS
+from kentik_dagster.catalog.network_operations import OPERATIONS
 from kentik_dagster.catalog.tables import TABLES
 from kentik_dagster.core.address_book import address_book
-from kentik_dagster.core.network import Scope, new_changes, resources
+from kentik_dagster.core.network import Scope, new_changes
+from kentik_dagster.core.resources import resources
 from kentik_dagster.core.schemas import no_rows, polars_schema
 
 PAYMENTS, PLATFORM = "111122223333", "444455556666"
@@ -45,7 +46,7 @@ class Log:
     ) -> None:
         """An account's answer that lists these items and no others."""
         scope = Scope(account, region, resource_type)
-        seen = resources(items, OPERATION[resource_type], scope)
+        seen = resources(items, OPERATION[resource_type], account_id=account, region=region).rows
         self.rows = pl.concat([self.rows, new_changes(self.rows, seen, [scope], at(minute))])
 
     def book(self, kind: str) -> pl.DataFrame:

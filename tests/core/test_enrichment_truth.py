@@ -9,12 +9,13 @@ from typing import Any
 import polars as pl
 import pytest
 
-from kentik_dagster.catalog.network import OPERATIONS
+from kentik_dagster.catalog.network_operations import OPERATIONS
 from kentik_dagster.catalog.tables import TABLES
 from kentik_dagster.core.address_book import address_book
 from kentik_dagster.core.enrichment import enriched_flows
 from kentik_dagster.core.flow_log_text import parse_text
-from kentik_dagster.core.network import Scope, new_changes, resources
+from kentik_dagster.core.network import Scope, new_changes
+from kentik_dagster.core.resources import resources
 from kentik_dagster.core.schemas import no_rows
 from kentik_dagster.demo.flows import flow_records, log_text
 from kentik_dagster.demo.organization import Organization, Size, made_up_organization
@@ -95,7 +96,8 @@ def observed(log: pl.DataFrame, organization: Organization, at: datetime) -> pl.
     for account_id, region in places.iter_rows():
         for resource_type, items in described(organization, account_id, region):
             scope = Scope(account_id, region, resource_type)
-            log = pl.concat([log, new_changes(log, resources(items, OPERATION[resource_type], scope), [scope], at)])
+            seen = resources(items, OPERATION[resource_type], account_id=account_id, region=region).rows
+            log = pl.concat([log, new_changes(log, seen, [scope], at)])
     return log
 
 

@@ -136,9 +136,10 @@ def test_an_account_whose_role_is_refused_stays_known_and_holds_no_other_up(
     done = snapshot(export, lake, clock)
 
     assert state(lake) == before
-    denied = done[refused].calls.filter(pl.col("operation") != "describe_regions")
-    assert denied["outcome"].unique().to_list() == ["denied"]
-    assert "cannot assume" in denied["error_message"][0]
+    (denied,) = done[refused].calls.filter(pl.col("outcome") == "denied").to_dicts()
+    assert (denied["service"], denied["operation"]) == ("sts", "assume_role")
+    assert "cannot assume" in denied["error_message"]
+    assert denied["last_observed_at"] == START + timedelta(minutes=1)
     others = pl.concat([account.calls for name, account in done.items() if name != refused])
     assert others["outcome"].unique().to_list() == ["observed"]
 

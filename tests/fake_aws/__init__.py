@@ -16,7 +16,8 @@ Routing, parsing and serialising are moto's, after botocore's models; signatures
 region may be None for any; `when` asks for parameters; a callable gets the parameters, and may raise `RefusedError`.
 Bytes are kept: an answer belongs to the fake once it is given. To change it, give a new one, or give it again.
 The same object may be given to many accounts, and is serialised once. Members and operations are checked.
-Services with one home answer there: organizations and iam in us-east-1, networkmanager in us-west-2.
+The region is the one of the signature. With an endpoint of one's own, boto3 signs iam, organizations and
+networkmanager for the client's region as well: give their answers for any region.
 
 **Accounts** follow access keys. AssumeRole gives out a session of the role's account; any other key is the ambient
 identity's. `role` registers a role with its trust; from then on unknown roles are refused (`open_trust`).

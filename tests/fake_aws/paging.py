@@ -89,7 +89,8 @@ def page(paging: Paging, whole: Mapping[str, Any], part: Cut) -> dict[str, Any]:
     lists = {name: whole[name][part.start : part.stop] for name in paging.lists if name in whole}
     tokens = {} if part.token is None else {paging.token_out: part.token}
     more = {} if paging.more is None else {paging.more: part.token is not None}
-    return {**whole, **lists, **tokens, **more}
+    rest = {name: value for name, value in whole.items() if name != paging.token_out}
+    return {**rest, **lists, **tokens, **more}
 
 
 def _limit(call: Call, paging: Paging) -> int | None:

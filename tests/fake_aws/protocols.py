@@ -124,6 +124,12 @@ def _service_model(signing_name: str, body: bytes) -> Any:
     raise LookupError(f"the fake has no service that signs as {signing_name}; it has {', '.join(SERVICES)}")
 
 
+def operation_names(service: str) -> list[str]:
+    """The operations of a service."""
+    with _models:
+        return list(get_service_model(service).operation_names)
+
+
 def operation_model(service: str, operation: str) -> Any:
     """botocore's description of an operation.
 

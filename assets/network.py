@@ -1,28 +1,33 @@
 """Network metadata of every account, and the address book made from it."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import dagster as dg
 import polars as pl
 
+from assets.metadata_checks import CHECKS, check_metadata
 from assets.partitions import ACCOUNTS
 from assets.tables import table_assets, table_spec
 from kentik_dagster.aws.sessions import ExportAccess
-from kentik_dagster.catalog.outcomes import Outcome
+from kentik_dagster.catalog.tables import TABLES
 from kentik_dagster.configuration import Configuration
 from kentik_dagster.core.accounts import collectible_accounts
+from kentik_dagster.core.metadata_health import changes_by_type
+from kentik_dagster.core.schemas import no_rows
 from kentik_dagster.work.metadata import collect_metadata, rebuild_address_book
 from resources.aws import Aws
 from resources.clock import Clock
 from resources.lake import Lake
 
-OPERATIONS_OBSERVED = "every_operation_observed"
-_CHECKS = (
-    dg.AssetCheckSpec(
-        OPERATIONS_OBSERVED,
-        asset="metadata_calls",
-        description="AWS answered every operation in every account and region; what it did not is stale.",
-    ),
+_CHANGES_BY_TYPE = dg.TableSchema(
+    [
+        dg.TableColumn("resource_type"),
+        dg.TableColumn("added", "int"),
+        dg.TableColumn("changed", "int"),
+        dg.TableColumn("removed", "int"),
+        dg.TableColumn("such_as", description="names of the first few"),
+    ]
 )
 
 
@@ -43,7 +48,7 @@ def network_assets(configuration: Configuration) -> list[dg.AssetsDefinition]:
         for name in ("metadata_changes", "metadata_calls")
     ]
 
-    @table_assets("account_metadata", specs, _CHECKS)
+    @table_assets("account_metadata", specs, CHECKS)
     def account_metadata(
         context: dg.AssetExecutionContext, aws: Aws, lake: Lake, clock: Clock
     ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
@@ -53,19 +58,28 @@ def network_assets(configuration: Configuration) -> list[dg.AssetsDefinition]:
         for key in sorted(set(context.partition_keys) - wanted.keys()):
             context.log.info(f"account {key} is not collected any more: left, closed, blocked or of no export")
         calls: list[pl.DataFrame] = []
-        changed = 0
+        changes: list[pl.DataFrame] = [no_rows(TABLES["metadata_changes"])]
         for done in collect_metadata(wanted, lake.tables, clock=clock.now):
             calls.append(done.calls)
-            changed += done.changes.height
+            changes.append(done.changes)
             context.log.info(f"account {done.account_id}: {_told(done.changes)} ({len(calls)} of {len(wanted)})")
             context.add_asset_metadata(
                 {"changes": done.changes.height, "what_changed": _told(done.changes)},
                 asset_key="metadata_changes",
                 partition_key=done.account_id,
             )
-        yield dg.MaterializeResult("metadata_changes", metadata={"changes_in_run": changed})
-        yield dg.MaterializeResult("metadata_calls", metadata={"calls_in_run": sum(frame.height for frame in calls)})
-        yield _check(calls)
+        by_type = changes_by_type(pl.concat(changes))
+        yield dg.MaterializeResult(
+            "metadata_changes",
+            metadata={
+                "changes_in_run": sum(frame.height for frame in changes),
+                "changes_by_type": dg.MetadataValue.table(
+                    [dg.TableRecord(row) for row in by_type.to_dicts()], _CHANGES_BY_TYPE
+                ),
+            },
+        )
+        yield dg.MaterializeResult("metadata_calls", metadata=_counted(calls))
+        yield from check_metadata(configuration, lake)
 
     book_spec = table_spec("address_book", deps=["metadata_changes", "org_accounts"], group="metadata")
 
@@ -82,30 +96,21 @@ def network_assets(configuration: Configuration) -> list[dg.AssetsDefinition]:
 
 
 def _told(changes: pl.DataFrame) -> str:
-    counts = dict(changes["change"].value_counts().iter_rows())
-    return f"+{counts.get('added', 0)} ~{counts.get('changed', 0)} -{counts.get('removed', 0)}"
+    """A snapshot's changes in one line: `+3 ~1 -0: subnet (a, b), vpc (prod)`."""
+    by_type = changes_by_type(changes)
+    added, changed, removed = (int(by_type[name].sum()) for name in ("added", "changed", "removed"))
+    names = ", ".join(f"{kind} ({names})" for kind, names in by_type.select("resource_type", "such_as").iter_rows())
+    return f"+{added} ~{changed} -{removed}" + (f": {names}" if names else "")
 
 
-def _check(calls: Sequence[pl.DataFrame]) -> dg.AssetCheckResult:
-    schema = {
-        "account_id": pl.String,
-        "region": pl.String,
-        "operation": pl.String,
-        "outcome": pl.String,
-        "error_message": pl.String,
+def _counted(calls: Sequence[pl.DataFrame]) -> dict[str, Any]:
+    """What a run asked of AWS."""
+    if not calls:
+        return {"calls_in_run": 0}
+    everything = pl.concat(calls)
+    return {
+        "calls_in_run": everything.height,
+        "pages_in_run": int(everything["pages"].sum()),
+        "throttled_in_run": int(everything["throttled"].sum()),
+        "calls_by_outcome": dg.MetadataValue.json(dict(everything["outcome"].value_counts(sort=True).iter_rows())),
     }
-    everything = pl.concat(frame.select(schema.keys()) for frame in calls) if calls else pl.DataFrame(schema=schema)
-    unseen = everything.filter(~pl.col("outcome").is_in([str(Outcome.OBSERVED), str(Outcome.SKIPPED)]))
-    records = [dg.TableRecord({name: str(value) for name, value in row.items()}) for row in unseen.head(100).to_dicts()]
-    return dg.AssetCheckResult(
-        asset_key="metadata_calls",
-        check_name=OPERATIONS_OBSERVED,
-        passed=unseen.is_empty(),
-        severity=dg.AssetCheckSeverity.WARN,
-        description=None
-        if unseen.is_empty()
-        else f"{unseen.height} operations were not observed in {unseen['account_id'].n_unique()} accounts; "
-        f"what is known of them stays. The first: {unseen['error_message'][0]}",
-        metadata={"operations_not_observed": unseen.height}
-        | ({"first_of_them": dg.MetadataValue.table(records)} if records else {}),
-    )

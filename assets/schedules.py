@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import dagster as dg
 
+from assets.metadata_checks import SNAPSHOT_EVERY, SNAPSHOTS_RECENT
 from assets.partitions import ACCOUNTS, REASON_TAG, Partitions
 from assets.runs import RANGE_END_TAG, RANGE_START_TAG
 from kentik_dagster.core.flow_log_keys import hour_of
@@ -23,7 +24,12 @@ FLOW_LOGS_JOB = dg.define_asset_job(
     ],
 )
 METRICS_JOB = dg.define_asset_job("metrics", selection=["metric_series"])
-UPKEEP_JOB = dg.define_asset_job("upkeep", selection=["lake_upkeep"])
+# How old the snapshots are is also asked while no snapshots are taken.
+UPKEEP_JOB = dg.define_asset_job(
+    "upkeep",
+    selection=dg.AssetSelection.assets("lake_upkeep")
+    | dg.AssetSelection.checks(dg.AssetCheckKey(dg.AssetKey("metadata_calls"), SNAPSHOTS_RECENT)),
+)
 _SCHEDULED = {REASON_TAG: "schedule"}
 _ON = dg.DefaultScheduleStatus.RUNNING
 
@@ -34,7 +40,12 @@ def accounts_every_hour() -> dg.RunRequest:
     return dg.RunRequest(tags=_SCHEDULED)
 
 
-@dg.schedule(job=METADATA_JOB, cron_schedule="*/15 * * * *", default_status=_ON, execution_timezone="UTC")
+@dg.schedule(
+    job=METADATA_JOB,
+    cron_schedule=f"*/{SNAPSHOT_EVERY // timedelta(minutes=1)} * * * *",
+    default_status=_ON,
+    execution_timezone="UTC",
+)
 def metadata_every_quarter_hour(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
     """Takes a snapshot of every account, all in one run."""
     accounts = context.instance.get_dynamic_partitions(str(ACCOUNTS.name))

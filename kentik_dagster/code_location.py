@@ -10,6 +10,7 @@ from assets.accounts import account_assets
 from assets.deletion import deletion_assets
 from assets.enrichment import enrichment_assets
 from assets.flow_logs import bucket_assets, flow_log_assets
+from assets.metadata_checks import snapshot_check
 from assets.metrics import metric_assets
 from assets.network import network_assets
 from assets.notifications import notification_sensors
@@ -49,6 +50,7 @@ def build_definitions(
             *metric_assets(configuration, partitions),
             *upkeep_assets(configuration),
         ],
+        asset_checks=[snapshot_check()],
         jobs=JOBS,
         schedules=schedules(partitions),
         sensors=[

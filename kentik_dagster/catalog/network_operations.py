@@ -105,7 +105,8 @@ OPERATIONS = (
     _direct_connect("describe_lags",               "lag",               "lags",              "lagId",              owner="ownerAccount", name_field="lagName"),
     _direct_connect("describe_connections",        "connection",        "connections",       "connectionId",       owner="ownerAccount", name_field="connectionName", volatile=("loaIssueTime",)),
 
-    Operation(service="elb", name="describe_load_balancers", resource_type="classic_load_balancer", rows="LoadBalancerDescriptions", key=("LoadBalancerName",), tags=None, name_field="LoadBalancerName", page_size=400),
+    # A name is unique in one account and region only; there is no ARN.
+    Operation(service="elb", name="describe_load_balancers", resource_type="classic_load_balancer", rows="LoadBalancerDescriptions", key=("DNSName",), tags=None, name_field="LoadBalancerName", page_size=400),
     _load_balancing("describe_load_balancers", "load_balancer", "LoadBalancers",            "LoadBalancerArn", name_field="LoadBalancerName"),
     _load_balancing("describe_target_groups",  "target_group",  "TargetGroups",             "TargetGroupArn",  name_field="TargetGroupName"),
     _load_balancing("describe_listeners",      "listener",      "Listeners",                "ListenerArn",

@@ -42,6 +42,7 @@ def collect_accounts(accesses: Sequence[ExportAccess], lake: Lake, *, clock: Cal
     """List the accounts of every export; one that cannot be listed keeps what is known of it."""
     observed_at = clock()
     frames, observed, failures = [no_rows(TABLES["org_accounts"])], [], {}
+    unnamed: list[str] = []
     for access in accesses:
         name = access.export.name
         try:
@@ -52,6 +53,7 @@ def collect_accounts(accesses: Sequence[ExportAccess], lake: Lake, *, clock: Cal
         if listed.outcome is Outcome.OBSERVED:
             observed.append(name)
             frames.append(listed.accounts)
+            unnamed += listed.without_alias
         else:
             assert listed.answer is not None
             failures[name] = (
@@ -60,7 +62,7 @@ def collect_accounts(accesses: Sequence[ExportAccess], lake: Lake, *, clock: Cal
                 "administrator's, or name the accounts in secondary_accounts."
             )
     new = pl.concat(frames)
-    accounts = merge_partition(lake["org_accounts"], {}, lambda there: merged_accounts(there, new, observed))
+    accounts = merge_partition(lake["org_accounts"], {}, lambda there: merged_accounts(there, new, observed, unnamed))
     return AccountsListed(accounts, failures)
 
 
@@ -167,7 +169,7 @@ def _logged(lake: Lake, account_id: str, snapshot: _Snapshot) -> AccountObserved
 
         def lacking(known: pl.DataFrame) -> pl.DataFrame:
             # A snapshot that began before another one of the account, and ended after it, has nothing new to say.
-            is_overtaken = known.select((pl.col("observed_at") > snapshot.observed_at).any()).item()
+            is_overtaken = known.select((pl.col("observed_at") >= snapshot.observed_at).any()).item()
             if is_overtaken:
                 return known.clear()
             return new_changes(known, snapshot.seen, snapshot.scopes, snapshot.observed_at)
@@ -228,4 +230,10 @@ def _with_calls(there: pl.DataFrame, calls: pl.DataFrame) -> pl.DataFrame:
         last_observed_at=pl.max_horizontal("last_observed_at", "observed_before")
     )
     kept = there.join(calls, on=identity, how="anti")
+    if calls.height > 1:  # the account was reached, and asked everything that is to be asked
+        kept = kept.with_columns(
+            outcome=pl.lit(str(Outcome.SKIPPED)),
+            error_code=pl.lit("NotCollected"),
+            error_message=pl.lit("this region or operation is not collected any more; what is known of it stays"),
+        )
     return pl.concat([kept, new.select(there.columns)]).sort(identity)

@@ -140,8 +140,7 @@ class FakeAws:
         def denial(scope: Scope) -> Effect | None:
             if scope.operation == "GetCallerIdentity" and operation is None:
                 return None  # needs no permission
-            caller = f"arn:aws:iam::{scope.account_id}:root"
-            return refusals.denied(scope.service, scope.operation, caller, code, message)
+            return refusals.denied(scope.service, scope.operation, scope.caller_arn, code, message)
 
         return self._rule(Rule(_selector(account, region, service, operation, when), denial))
 
@@ -239,7 +238,7 @@ class FakeAws:
             self.mistakes.append(mistake)
             return Reply(501, "text/plain", str(mistake).encode())
         caller = self._trust.caller(credential.access_key)
-        scope = Scope(caller.account_id, credential.region, call.service, call.operation, call.parameters)
+        scope = Scope(caller.account_id, credential.region, call.service, call.operation, call.parameters, caller.arn)
         with self._lock:
             self.requests[scope.key] += 1
         try:

@@ -21,6 +21,7 @@ class Scope:
     service: str
     operation: str
     parameters: Mapping[str, Any] = field(hash=False, compare=False)
+    caller_arn: str
 
     @property
     def key(self) -> tuple[str, str, str, str]:

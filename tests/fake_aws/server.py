@@ -22,6 +22,7 @@ class Server(socketserver.ThreadingTCPServer):
         super().__init__(("127.0.0.1", 0), _Connection)
         self.answer = answer
         self._open: set[socket.socket] = set()
+        self._is_stopped = False
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
 
@@ -34,20 +35,27 @@ class Server(socketserver.ThreadingTCPServer):
         self.shutdown()
         self._thread.join()
         with self._lock:
+            self._is_stopped = True
             for connection in self._open:
-                with contextlib.suppress(OSError):
-                    connection.shutdown(socket.SHUT_RDWR)
+                _end(connection)
         self.server_close()
 
     def opened(self, connection: socket.socket) -> None:
         """A connection that `stop` has to end."""
         with self._lock:
             self._open.add(connection)
+            if self._is_stopped:  # its thread began late
+                _end(connection)
 
     def closed(self, connection: socket.socket) -> None:
         """A connection that has ended."""
         with self._lock:
             self._open.discard(connection)
+
+
+def _end(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 class _Connection(socketserver.StreamRequestHandler):

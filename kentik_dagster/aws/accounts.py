@@ -54,8 +54,8 @@ def list_accounts(access: ExportAccess, *, observed_at: datetime, clock: Callabl
         answer = all_pages(client, "list_accounts", "Accounts", page_size=_LISTED_PAGE, clock=clock)
         if answer.outcome is not Outcome.OBSERVED:
             return ListedAccounts(export.name, _frame([]), answer.outcome, answer)
-        listed = [account for account in answer.items if account.get("Id")]
-        if len(listed) < len(answer.items):
+        listed = list({account.get("Id"): account for account in answer.items}.values())
+        if not all(account.get("Id") for account in listed):
             raise AwsError(f"ListAccounts of export '{export.name}' gave accounts without an id", MALFORMED)
     else:
         listed = [{"Id": account_id} for account_id in dict.fromkeys((primary.account_id, *export.secondary_accounts))]

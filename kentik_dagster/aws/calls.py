@@ -76,6 +76,9 @@ def all_pages(
     page: Mapping[str, Any] = {}
     try:
         for page in _pages(client, name, page_size, parameters or {}):
+            if not page.keys() - {"ResponseMetadata"}:
+                # botocore reads a page of some proxy as an answer without members: that is not an empty list.
+                raise TypeError(f"nothing of {name} is in the answer")
             found = jmespath.search(rows, page)
             if not isinstance(found, list | None):
                 raise TypeError(f"{rows} is no list")
@@ -84,10 +87,11 @@ def all_pages(
     except (ClientError, BotoCoreError, AwsError) as error:
         items = []
         code = error_code(error)
-        if is_vanished(code):
+        if parameters and is_vanished(code):  # what it was asked of
             return ended(Outcome.OBSERVED)
         # Without a code of AWS's own, the message is the whole answer: a page of some proxy, or worse.
         text = f"AWS answered {name} with HTTP status {code}" if code.isdecimal() else str(error)
+        text = text.encode(errors="replace").decode()  # JSON can say halves of a character, a table cannot hold them
         return ended(outcome_of(error), code, " ".join(text.split())[:1000])
     except (ResponseParserError, AttributeError, KeyError, TypeError, ValueError) as error:
         # What botocore's parsers raise where an answer is not as its model says. They quote the answer, which may
@@ -127,8 +131,10 @@ def _pages_by_token(
         page = getattr(client, name)(**parameters, **size, **token)
         yield page
         following = {member: page[member] for member in _TOKENS if member in taken and page.get(member)}
-        if not following or following == token:
+        if not following:
             return
+        if following == token:
+            raise AwsError(f"AWS answered the same page of {name} twice", "PaginationError")
         token = following
 
 

@@ -9,8 +9,9 @@ from datetime import datetime
 from typing import Any
 
 import jmespath
+from jmespath.exceptions import JMESPathError
 
-from kentik_dagster.aws.calls import Answer, all_pages
+from kentik_dagster.aws.calls import MALFORMED, Answer, all_pages
 from kentik_dagster.aws.sessions import AccountAccess
 from kentik_dagster.catalog.network import SERVICE_HOMES, ForEach, Operation, Reach
 from kentik_dagster.catalog.network_operations import OPERATIONS
@@ -44,10 +45,15 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """One request of an operation: its parameters, and of which parent."""
+    """One request of an operation: its parameters, and of which parent.
+
+    Attributes:
+        is_known: False where the parent does not say what to ask for.
+    """
 
     parameters: Mapping[str, Any]
     parent: Mapping[str, str] = field(default_factory=dict)
+    is_known: bool = True
 
     @property
     def key(self) -> str:
@@ -73,7 +79,9 @@ def observe_account(
         usable = set(regions)
         if enabled.answer.outcome is Outcome.OBSERVED:
             # Some emulators list the regions that are not enabled, too, and say so.
-            usable = {row["RegionName"] for row in enabled.answer.items if row.get("OptInStatus") != "not-opted-in"}
+            usable = {row.get("RegionName") for row in enabled.answer.items if row.get("OptInStatus") != "not-opted-in"}
+            if not usable or None in usable:
+                usable = set(regions)  # no list of regions: each says itself whether it is enabled
         for region in dict.fromkeys(regions):
             operations = [operation for operation in OPERATIONS if operation.reach is Reach.REGION]
             if region in usable:
@@ -113,7 +121,7 @@ def _observed(
         assert ready, f"{waiting[0].name} waits for an operation that the catalog does not have"
         asked = {one: _requests(one, done, account.account_id) for one in ready}
         started = {
-            one: [pool.submit(_ask, account, region, one, request.parameters, clock) for request in requests]
+            one: [pool.submit(_ask, account, region, one, request, clock) for request in requests]
             for one, requests in asked.items()
             if requests is not None
         }
@@ -151,12 +159,24 @@ def _requests(
         return None
     requests: dict[str, _Request] = {}
     for parent in parents.answer.items:
-        for place in _places(each, {"parent": parent, "account": account_id}):
-            values = {name: jmespath.search(path, place) for name, path in each.parameters.items()}
-            key = {name: str(jmespath.search(path, place)) for name, path in each.key.items()}
-            request = _Request({**operation.parameters, **values}, key)
+        for request in _requests_of(parent, operation, each, account_id):
             requests.setdefault(request.key, request)
     return list(requests.values())
+
+
+def _requests_of(parent: Any, operation: Operation, each: ForEach, account_id: str) -> list[_Request]:
+    requests = []
+    try:
+        for place in _places(each, {"parent": parent, "account": account_id}):
+            values = {name: jmespath.search(path, place) for name, path in each.parameters.items()}
+            key = {name: jmespath.search(path, place) for name, path in each.key.items()}
+            if None in key.values() or None in values.values():
+                return [_Request({}, is_known=False)]
+            parents_key = {name: str(value) for name, value in key.items()}
+            requests.append(_Request({**operation.parameters, **values}, parents_key))
+    except JMESPathError:  # a member that the parents' rows always have is absent
+        return [_Request({}, is_known=False)]
+    return requests
 
 
 def _places(each: ForEach, place: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -171,16 +191,20 @@ def _ask(
     account: AccountAccess,
     region: str,
     operation: Operation,
-    parameters: Mapping[str, Any],
+    request: _Request,
     clock: Callable[[], datetime],
 ) -> Answer:
+    if not request.is_known:
+        message = f"a row of {_parent(operation)} does not say for what to ask"
+        return _unasked(Outcome.UNAVAILABLE, MALFORMED, message, clock())
+
     def ask(client: Any) -> Answer:
         return all_pages(
             client,
             operation.name,
             operation.rows,
             page_size=operation.page_size,
-            parameters=parameters,
+            parameters=request.parameters,
             withheld=operation.withheld,
             clock=clock,
         )
@@ -220,14 +244,19 @@ def _together(
         for request, answer in zip(requests, answers, strict=True)
         if answer.outcome is not Outcome.OBSERVED
     ]
-    are_all_asked = parents is not None and parents.answer.outcome is Outcome.OBSERVED
+    are_all_asked = (
+        parents is not None
+        and parents.answer.outcome is Outcome.OBSERVED
+        and all(request.is_known for request in requests)
+    )
     now = clock()
     outcome, code, message = Outcome.OBSERVED, None, None
     if failed:
         request, worst = min(failed, key=lambda one: _GRAVEST_FIRST.index(one[1].outcome))
         outcome, code = worst.outcome, worst.error_code
         message = (
-            f"{len(failed)} of {len(requests)} requests failed, such as that of {request.key}: {worst.error_message}"
+            f"{len(failed)} of {len(requests)} requests failed, such as that of {request.key or 'an unreadable row'}: "
+            f"{worst.error_message}"
         )
     elif not are_all_asked:
         outcome, code = Outcome.SKIPPED, "ParentNotObserved"

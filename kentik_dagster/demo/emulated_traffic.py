@@ -11,7 +11,7 @@ import time_machine
 
 from kentik_dagster.core.randomness import salt
 from kentik_dagster.demo.emulated_aws import EmulatedAws
-from kentik_dagster.demo.flows import log_objects
+from kentik_dagster.demo.flows import FIELDS, log_objects
 from kentik_dagster.demo.organization import Organization
 
 PERIOD = timedelta(minutes=5)
@@ -50,6 +50,7 @@ def put_flow_logs(
     s3 = aws.client("s3", aws.management_account_id)
     with time_machine.travel(start, tick=False):
         s3.create_bucket(Bucket=bucket)
+        _create_flow_logs(aws, organization, bucket, prefix)
     records = []
     for log in log_objects(
         organization,
@@ -64,6 +65,19 @@ def put_flow_logs(
             s3.put_object(Bucket=bucket, Key=log.key, Body=log.body)
         records.append(log.records.with_columns(key=pl.lit(log.key)))
     return pl.concat(records)
+
+
+def _create_flow_logs(aws: EmulatedAws, organization: Organization, bucket: str, prefix: str) -> None:
+    folder = f"{prefix.strip('/')}/".lstrip("/")
+    for account_id, region, vpc_id in organization.vpcs.select("account_id", "region", "vpc_id").iter_rows():
+        aws.client("ec2", account_id, region).create_flow_logs(
+            ResourceType="VPC",
+            ResourceIds=[vpc_id],
+            TrafficType="ALL",
+            LogDestinationType="s3",
+            LogDestination=f"arn:aws:s3:::{bucket}/{folder}",
+            LogFormat=" ".join(f"${{{field}}}" for field in FIELDS),
+        )
 
 
 def put_metrics(aws: EmulatedAws, organization: Organization, *, start: datetime, end: datetime, seed: int) -> int:

@@ -72,12 +72,12 @@ class Change:
 Plan = Callable[[Snapshot], Change | None]
 
 
-def converge(table: LakeTable, lock: str, plan: Plan, *, attempts: int = ATTEMPTS) -> None:
+def converge(table: LakeTable, lock: str | Sequence[str], plan: Plan, *, attempts: int = ATTEMPTS) -> None:
     """Commit what the plan asks for until it asks for nothing.
 
     Args:
-        lock: what no two commits may change at once, such as "lock/acme-prod/2026-11-23T03". Every commit that
-            touches the same rows must name the same lock.
+        lock: what no two commits may change at once, such as "lock/acme-prod/2026-11-23T03"; several of them for a
+            commit that changes as much. Every commit that touches the same rows must name the same lock.
         plan: says what is left to do as seen by a snapshot, or None. Called anew in every round; it must end
             in None once its change has taken effect, whoever made it.
 
@@ -85,6 +85,8 @@ def converge(table: LakeTable, lock: str, plan: Plan, *, attempts: int = ATTEMPT
         CommitContentionError: other writers, or failures, won every round.
         LakeError: the table cannot be opened, or the storage refuses to be written to.
     """
+    locks = (lock,) if isinstance(lock, str) else tuple(lock)
+    told = locks[0] if len(locks) == 1 else f"{locks[0]} and {len(locks) - 1} others"
     last: BaseException | None = None
     refusals = 0
     committed = False
@@ -96,17 +98,17 @@ def converge(table: LakeTable, lock: str, plan: Plan, *, attempts: int = ATTEMPT
         if change is None:
             break
         try:
-            _commit(snapshot, lock, change)
+            _commit(snapshot, locks, change)
         except (DeltaError, OSError) as error:
             last = error
             refusals = refusals + 1 if _is_refusal(error) else 0
             if refusals == _REFUSALS:
-                raise _refused(table, lock, error) from error
+                raise _refused(table, told, error) from error
         else:
             committed = True
             break
     else:
-        raise CommitContentionError(table.uri, lock, attempts, last)
+        raise CommitContentionError(table.uri, told, attempts, last)
     # From the version that was read on: whoever committed that one may have been killed before this line.
     sync_log(table.uri, snapshot.version)
     if committed:
@@ -143,7 +145,7 @@ def _refused(table: LakeTable, lock: str, error: BaseException) -> LakeError:
     )
 
 
-def _commit(snapshot: Snapshot, lock: str, change: Change) -> None:
+def _commit(snapshot: Snapshot, locks: Sequence[str], change: Change) -> None:
     now_ms = time.time_ns() // 1_000_000
     actions: list[AddAction | RemoveAction] = [
         staged.add_action(data_change=change.data_change) for staged in change.add
@@ -159,17 +161,14 @@ def _commit(snapshot: Snapshot, lock: str, change: Change) -> None:
             )
             for row in change.remove.iter_rows(named=True)
         ]
-    taken = snapshot.handle.transaction_version(lock) or 0
+    taken = {lock: (snapshot.handle.transaction_version(lock) or 0) + 1 for lock in locks}
     snapshot.handle.create_write_transaction(
         actions,
         "append",
         snapshot.handle.schema(),
         list(snapshot.table.partition_by),
         commit_properties=CommitProperties(
-            app_transactions=[
-                Transaction(lock, taken + 1, now_ms),
-                *(Transaction(name, number, now_ms) for name, number in change.marks.items()),
-            ]
+            app_transactions=[Transaction(name, number, now_ms) for name, number in {**taken, **change.marks}.items()]
         ),
         post_commithook_properties=_NO_HOOKS,
     )

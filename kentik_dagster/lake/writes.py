@@ -5,7 +5,7 @@ All of them go through `converge`, and all of them may be repeated: a second cal
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import polars as pl
 
@@ -14,6 +14,9 @@ from kentik_dagster.lake.commits import Change, converge, partition_lock
 from kentik_dagster.lake.files import StagedFile
 from kentik_dagster.lake.staging import Staging, stage_rows
 from kentik_dagster.lake.tables import LakeTable, Snapshot
+
+# A partition, and what makes of its rows those that it should have or lacks.
+PartitionRows = tuple[Mapping[str, str], Callable[[pl.DataFrame], pl.DataFrame]]
 
 
 def append_objects(table: LakeTable, partition: Mapping[str, str], rows: pl.DataFrame) -> Mapping[str, int]:
@@ -66,23 +69,32 @@ def merge_partition(
         merged: from the rows that are there to the rows that should be; what it makes of its own result
             must be that same result, in any order of rows.
     """
-    latest = no_rows(table.table)
-    staged: list[StagedFile] = []
-    made_from: frozenset[str] | None = None
+    return merge_partitions(table, [(partition, merged)])[0]
+
+
+def merge_partitions(table: LakeTable, wanted: Sequence[PartitionRows]) -> list[pl.DataFrame]:
+    """Like `merge_partition`, for several partitions in one commit."""
+    latest = [no_rows(table.table) for _ in wanted]
+    staged: list[list[StagedFile]] = [[] for _ in wanted]
+    made_from: list[frozenset[str] | None] = [None for _ in wanted]
 
     def plan(snapshot: Snapshot) -> Change | None:
-        nonlocal latest, staged, made_from
-        files = snapshot.files_of(partition)
-        paths = frozenset(files["path"])
-        if made_from != paths:
-            there = snapshot.read(partition)
-            latest = _complete(merged(there), table)
-            if _same_rows(latest, there):
-                return None
-            staged, made_from = [stage_rows(table, partition, latest)] if latest.height else [], paths
-        return Change(add=staged, remove=files)
+        add, remove = [], [snapshot.files.clear()]
+        there = snapshot.read_each([partition for partition, _ in wanted])
+        for number, (partition, merged) in enumerate(wanted):
+            files = snapshot.files_of(partition)
+            paths = frozenset(files["path"])
+            if made_from[number] != paths:
+                latest[number] = rows = _complete(merged(there[number]), table)
+                if _same_rows(rows, there[number]):
+                    continue
+                staged[number], made_from[number] = [stage_rows(table, partition, rows)] if rows.height else [], paths
+            add += staged[number]
+            remove.append(files)
+        changed = pl.concat(remove)
+        return Change(add=add, remove=changed) if add or changed.height else None
 
-    converge(table, partition_lock(table.table, partition), plan)
+    converge(table, [partition_lock(table.table, partition) for partition, _ in wanted], plan)
     return latest
 
 
@@ -120,26 +132,33 @@ def append_rows(
     Args:
         new: from the rows that are there to those that are lacking; nothing once they have been appended.
     """
-    appended = no_rows(table.table)
-    staged: list[tuple[pl.DataFrame, StagedFile]] = []
+    return append_to_partitions(table, [(partition, new)])[0]
+
+
+def append_to_partitions(table: LakeTable, wanted: Sequence[PartitionRows]) -> list[pl.DataFrame]:
+    """Like `append_rows`, for several partitions in one commit."""
+    appended = [no_rows(table.table) for _ in wanted]
+    staged: list[list[tuple[pl.DataFrame, StagedFile]]] = [[] for _ in wanted]
 
     def plan(snapshot: Snapshot) -> Change | None:
-        nonlocal appended
-        files = snapshot.files_of(partition)
-        there = snapshot.read(partition)
-        # A file of ours that is there was committed by a call that raised: its rows are not appended again.
-        ours = [rows for rows, file in staged if file.path in files["path"]]
-        lacking = new(there)
-        if any(lacking.equals(rows) for rows in ours):
-            lacking = lacking.clear()
-        appended = pl.concat([no_rows(table.table), *ours, lacking], how="diagonal_relaxed")
-        if lacking.is_empty():
-            return None
-        if not staged or not staged[-1][0].equals(lacking):
-            staged.append((lacking, stage_rows(table, partition, lacking)))
-        return Change(add=[staged[-1][1]])
+        add = []
+        committed = frozenset(snapshot.files["path"])
+        there = snapshot.read_each([partition for partition, _ in wanted])
+        for number, (partition, new) in enumerate(wanted):
+            # A file of ours that is there was committed by a call that raised: its rows are not appended again.
+            ours = [rows for rows, file in staged[number] if file.path in committed]
+            lacking = new(there[number])
+            if any(lacking.equals(rows) for rows in ours):
+                lacking = lacking.clear()
+            appended[number] = pl.concat([no_rows(table.table), *ours, lacking], how="diagonal_relaxed")
+            if lacking.is_empty():
+                continue
+            if not staged[number] or not staged[number][-1][0].equals(lacking):
+                staged[number].append((lacking, stage_rows(table, partition, lacking)))
+            add.append(staged[number][-1][1])
+        return Change(add=add) if add else None
 
-    converge(table, partition_lock(table.table, partition), plan)
+    converge(table, [partition_lock(table.table, partition) for partition, _ in wanted], plan)
     return appended
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -24,9 +25,10 @@ from kentik_dagster.core.resources import resources
 from kentik_dagster.core.schemas import no_rows, polars_schema
 from kentik_dagster.errors import AwsError
 from kentik_dagster.lake.tables import Lake
-from kentik_dagster.lake.writes import append_rows, merge_partition
+from kentik_dagster.lake.writes import append_to_partitions, merge_partition, merge_partitions
 
 CONCURRENT_ACCOUNTS = 16
+_ACCOUNTS_A_COMMIT = 16
 _CALLS = polars_schema(TABLES["metadata_calls"])
 
 
@@ -103,23 +105,29 @@ def collect_metadata(
     """
     failures: list[Exception] = []
     waiting = iter(accounts.items())
+    seen: dict[str, _Snapshot] = {}
     with ThreadPoolExecutor(CONCURRENT_ACCOUNTS, thread_name_prefix="account") as pool:
         running: dict[Future[_Snapshot], str] = {}
         while True:
             for account_id, access in itertools.islice(waiting, CONCURRENT_ACCOUNTS - len(running)):
                 running[pool.submit(_snapshot, access, account_id, clock)] = account_id
-            if not running:
-                break
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
                 account_id = running.pop(future)
                 try:
-                    logged = _logged(lake, account_id, future.result())
+                    seen[account_id] = future.result()
                 except Exception as error:
                     error.add_note(f"in account {account_id}")
                     failures.append(error)
-                    continue
-                yield logged
+            if len(seen) >= _ACCOUNTS_A_COMMIT or not running:
+                for logged in _logged(lake, seen):
+                    if isinstance(logged, Exception):
+                        failures.append(logged)
+                    else:
+                        yield logged
+                seen = {}
+            if not running and not done:
+                break
     if failures:
         raise failures[0]
 
@@ -162,22 +170,39 @@ def _snapshot(access: ExportAccess, account_id: str, clock: Callable[[], datetim
     return _Snapshot(observed_at, pl.concat(frames), tuple(scopes), _calls(calls))
 
 
-def _logged(lake: Lake, account_id: str, snapshot: _Snapshot) -> AccountObserved:
-    partition = {"account_id": account_id}
-    changes = no_rows(TABLES["metadata_changes"])
-    if snapshot.seen.height or snapshot.scopes:
+def _logged(lake: Lake, snapshots: Mapping[str, _Snapshot]) -> Iterator[AccountObserved | Exception]:
+    """Log snapshots in one commit of each table; where that fails, each account alone."""
+    try:
+        yield from _logged_together(lake, snapshots)
+    except Exception as error:
+        if len(snapshots) == 1:
+            error.add_note(f"in account {next(iter(snapshots))}")
+            yield error
+            return
+        for account_id, snapshot in snapshots.items():
+            yield from _logged(lake, {account_id: snapshot})
 
-        def lacking(known: pl.DataFrame) -> pl.DataFrame:
-            # A snapshot that began before another one of the account, and ended after it, has nothing new to say.
-            is_overtaken = known.select((pl.col("observed_at") >= snapshot.observed_at).any()).item()
-            if is_overtaken:
-                return known.clear()
-            return new_changes(known, snapshot.seen, snapshot.scopes, snapshot.observed_at)
 
-        changes = append_rows(lake["metadata_changes"], partition, lacking)
-    calls = snapshot.calls
-    merged = merge_partition(lake["metadata_calls"], partition, lambda there: _with_calls(there, calls))
-    return AccountObserved(account_id, changes, merged)
+def _logged_together(lake: Lake, snapshots: Mapping[str, _Snapshot]) -> list[AccountObserved]:
+    if not snapshots:
+        return []
+    partitions = [{"account_id": account_id} for account_id in snapshots]
+    lacking = [_lacking(snapshot) for snapshot in snapshots.values()]
+    changes = append_to_partitions(lake["metadata_changes"], list(zip(partitions, lacking, strict=True)))
+    merged = [functools.partial(_with_calls, calls=snapshot.calls) for snapshot in snapshots.values()]
+    calls = merge_partitions(lake["metadata_calls"], list(zip(partitions, merged, strict=True)))
+    return [AccountObserved(*one) for one in zip(snapshots, changes, calls, strict=True)]
+
+
+def _lacking(snapshot: _Snapshot) -> Callable[[pl.DataFrame], pl.DataFrame]:
+    def lacking(known: pl.DataFrame) -> pl.DataFrame:
+        # A snapshot that began before another one of the account, and ended after it, has nothing new to say.
+        is_overtaken = known.select((pl.col("observed_at") >= snapshot.observed_at).any()).item()
+        if is_overtaken or not (snapshot.seen.height or snapshot.scopes):
+            return known.clear()
+        return new_changes(known, snapshot.seen, snapshot.scopes, snapshot.observed_at)
+
+    return lacking
 
 
 def _call(observation: Observation) -> dict[str, object]:

@@ -1,0 +1,1 @@
+"""Measurements that one command reproduces; what they found stands in docs/benchmarks.md."""

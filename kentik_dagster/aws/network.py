@@ -115,6 +115,7 @@ def _observed(
 ) -> list[Observation]:
     """The operations in one region: those that need nothing first, then those that ask for each of their resources."""
     done: dict[tuple[str, str], Observation] = {}
+    throttled = {one: -account.throttled(one.service, region, one.api_name) for one in operations}
     waiting = list(operations)
     while waiting:
         ready = [one for one in waiting if one.for_each is None or (one.service, one.for_each.operation) in done]
@@ -137,8 +138,8 @@ def _observed(
                 parents = done.get((one.service, _parent(one)))
                 answers = [future.result() for future in started[one]]
                 observation = _together(account.account_id, region, one, requests, answers, parents, clock)
-            throttled = account.throttled(one.service, region, one.api_name)
-            done[one.service, one.name] = replace(observation, throttled=throttled)
+            throttled[one] += account.throttled(one.service, region, one.api_name)
+            done[one.service, one.name] = replace(observation, throttled=throttled[one])
         waiting = [one for one in waiting if one not in asked]
     return list(done.values())
 

@@ -14,7 +14,7 @@ from kentik_dagster.catalog.outcomes import THROTTLING_CODES
 
 _SLOWEST = 0.2  # requests a second, however often AWS throttles
 _RECOVERY = 1.1  # by how much a request that was not throttled quickens the ones after it
-_JITTER = 0.2  # accounts that were throttled together do not come back together
+_JITTER = 0.1  # accounts that were throttled together do not come back together
 
 
 @dataclass(slots=True)

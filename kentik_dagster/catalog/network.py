@@ -97,11 +97,12 @@ SECRETS = frozenset({
     "authKey", "customerRouterConfig",  # Direct Connect's virtual interfaces and their BGP peers
 })  # fmt: skip
 
-# Requests a second and how many at once, of one operation in one account and region: below what AWS allows. EC2's
-# typical describe bucket holds 100 and refills with 20 a second; the others are not documented (metadata.md §5).
+# Requests a second and how many at once, of one operation in one account and region. EC2's typical describe bucket
+# holds 100 and refills with 20 a second (metadata.md §5): a little less. AWS does not document the others: these are
+# ours, and whatever AWS throttles slows down for a while (aws/pace.py).
 PACE: Mapping[str, tuple[float, int]] = MappingProxyType({
-    "ec2": (18, 50), "elb": (8, 10), "elbv2": (8, 10), "directconnect": (4, 5), "network-firewall": (4, 5),
-    "networkmanager": (4, 5), "iam": (8, 10), "organizations": (4, 5),
+    "ec2": (19, 95), "elb": (9, 18), "elbv2": (9, 18), "directconnect": (4.5, 9), "network-firewall": (4.5, 9),
+    "networkmanager": (4.5, 9), "iam": (9, 18), "organizations": (4.5, 9),
 })  # fmt: skip
 
 # Where a global service answers, by partition. Absent: the partition does not have it.

@@ -21,6 +21,7 @@ _SCHEMA = {
     for name, dtype in polars_schema(TABLES["metadata_changes"]).items()
     if name not in ("change", "observed_at")
 }
+_NOTHING = pl.DataFrame(schema=_SCHEMA)
 KEY_SEPARATOR = "|"
 
 
@@ -57,7 +58,7 @@ def resources(items: Iterable[Any], operation: Operation, *, account_id: str, re
         known = rows.setdefault(row["resource_id"], row)
         if row["attributes_hash"] > known["attributes_hash"]:  # any rule but AWS's order
             rows[row["resource_id"]] = row
-    return Resources(pl.DataFrame(list(rows.values()), schema=_SCHEMA), tuple(rejected))
+    return Resources(pl.DataFrame(list(rows.values()), schema=_SCHEMA) if rows else _NOTHING, tuple(rejected))
 
 
 class _UnreadableError(ValueError):

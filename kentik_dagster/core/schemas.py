@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import polars as pl
 
 from kentik_dagster.catalog.tables import Table
@@ -10,14 +12,19 @@ from kentik_dagster.errors import MissingColumnsError, SchemaDifferenceError
 
 def polars_schema(table: Table) -> pl.Schema:
     """The table's columns as Polars types, in the table's order."""
-    frame = pl.from_arrow(table.schema.empty_table())
-    assert isinstance(frame, pl.DataFrame)
-    return frame.schema
+    return _empty(table).schema
 
 
 def no_rows(table: Table) -> pl.DataFrame:
     """A frame with all columns of the table and no rows."""
-    return pl.DataFrame(schema=polars_schema(table))
+    return _empty(table).clone()
+
+
+@functools.cache
+def _empty(table: Table) -> pl.DataFrame:
+    frame = pl.from_arrow(table.schema.empty_table())
+    assert isinstance(frame, pl.DataFrame)
+    return frame
 
 
 def require(frame: pl.DataFrame | pl.LazyFrame, *columns: str, by: str) -> None:

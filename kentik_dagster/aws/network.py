@@ -20,6 +20,9 @@ from kentik_dagster.errors import AwsError
 
 # Requests at a time in one account and region: EC2 counts requests per account and region (metadata.md §5).
 CONCURRENT_REQUESTS = 4
+CONCURRENT_REGIONS = 4  # of one account
+# An operation that is asked for hundreds of resources waits for its pace; it must not keep the others waiting.
+_STRANDS = 2
 _REGIONS = next(operation for operation in OPERATIONS if operation.name == "describe_regions")
 # Of several requests for one operation, the gravest failure is its outcome.
 _GRAVEST_FIRST = (Outcome.DENIED, Outcome.UNAVAILABLE, Outcome.UNSUPPORTED)
@@ -73,25 +76,26 @@ def observe_account(
         regions: those to collect; the ones that are not enabled in the account are skipped, and say so.
         home_region: where the account is asked which regions are enabled, and for what is the same everywhere.
     """
-    with ThreadPoolExecutor(CONCURRENT_REQUESTS, thread_name_prefix="describe") as pool:
-        (enabled,) = _observed(account, home_region, [_REGIONS], pool, clock)
-        yield enabled
-        usable = set(regions)
-        if enabled.answer.outcome is Outcome.OBSERVED:
-            # Some emulators list the regions that are not enabled, too, and say so.
-            usable = {row.get("RegionName") for row in enabled.answer.items if row.get("OptInStatus") != "not-opted-in"}
-            if not usable or None in usable:
-                usable = set(regions)  # no list of regions: each says itself whether it is enabled
-        for region in dict.fromkeys(regions):
-            operations = [operation for operation in OPERATIONS if operation.reach is Reach.REGION]
-            if region in usable:
-                yield from _observed(account, region, operations, pool, clock)
-            else:
-                message = f"{region} is not enabled in {account.account_id}: enable it, or take it out of regions_used"
-                answer = _unasked(Outcome.SKIPPED, "RegionNotEnabled", message, clock())
-                yield from (Observation(account.account_id, region, operation, answer) for operation in operations)
-        for region, operations in _global_operations(account, home_region).items():
-            yield from _observed(account, region, operations, pool, clock)
+    (enabled,) = _observed(account, home_region, [_REGIONS], clock)
+    yield enabled
+    usable = set(regions)
+    if enabled.answer.outcome is Outcome.OBSERVED:
+        # Some emulators list the regions that are not enabled, too, and say so.
+        usable = {row.get("RegionName") for row in enabled.answer.items if row.get("OptInStatus") != "not-opted-in"}
+        if not usable or None in usable:
+            usable = set(regions)  # no list of regions: each says itself whether it is enabled
+    asked = _global_operations(account, home_region)
+    for region in dict.fromkeys(regions):
+        operations = [operation for operation in OPERATIONS if operation.reach is Reach.REGION]
+        if region in usable:
+            asked.setdefault(region, []).extend(operations)
+        else:
+            message = f"{region} is not enabled in {account.account_id}: enable it, or take it out of regions_used"
+            answer = _unasked(Outcome.SKIPPED, "RegionNotEnabled", message, clock())
+            yield from (Observation(account.account_id, region, operation, answer) for operation in operations)
+    with ThreadPoolExecutor(CONCURRENT_REGIONS, thread_name_prefix="region") as pool:
+        for observed in pool.map(lambda region: _observed(account, region, asked[region], clock), asked):
+            yield from observed
 
 
 def _global_operations(account: AccountAccess, home_region: str) -> dict[str, list[Operation]]:
@@ -110,10 +114,20 @@ def _observed(
     account: AccountAccess,
     region: str,
     operations: Sequence[Operation],
-    pool: ThreadPoolExecutor,
     clock: Callable[[], datetime],
 ) -> list[Observation]:
     """The operations in one region: those that need nothing first, then those that ask for each of their resources."""
+    with ThreadPoolExecutor(CONCURRENT_REQUESTS, thread_name_prefix="describe") as pool:
+        return _observed_in(pool, account, region, operations, clock)
+
+
+def _observed_in(
+    pool: ThreadPoolExecutor,
+    account: AccountAccess,
+    region: str,
+    operations: Sequence[Operation],
+    clock: Callable[[], datetime],
+) -> list[Observation]:
     done: dict[tuple[str, str], Observation] = {}
     throttled = {one: -account.throttled(one.service, region, one.api_name) for one in operations}
     waiting = list(operations)
@@ -122,7 +136,10 @@ def _observed(
         assert ready, f"{waiting[0].name} waits for an operation that the catalog does not have"
         asked = {one: _requests(one, done, account.account_id) for one in ready}
         started = {
-            one: [pool.submit(_ask, account, region, one, request, clock) for request in requests]
+            one: [
+                pool.submit(_ask_each, account, region, one, requests[number::_STRANDS], clock)
+                for number in range(_STRANDS)
+            ]
             for one, requests in asked.items()
             if requests is not None
         }
@@ -136,7 +153,8 @@ def _observed(
                 observation = Observation(account.account_id, region, one, answer)
             else:
                 parents = done.get((one.service, _parent(one)))
-                answers = [future.result() for future in started[one]]
+                strands = [strand.result() for strand in started[one]]
+                answers = [strands[number % _STRANDS][number // _STRANDS] for number in range(len(requests))]
                 observation = _together(account.account_id, region, one, requests, answers, parents, clock)
             throttled[one] += account.throttled(one.service, region, one.api_name)
             done[one.service, one.name] = replace(observation, throttled=throttled[one])
@@ -186,6 +204,16 @@ def _places(each: ForEach, place: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for name, path in each.within:
         places = [{**one, name: value} for one in places for value in jmespath.search(path, one) or [] if value]
     return (one for one in places if each.where is None or jmespath.search(each.where, one))
+
+
+def _ask_each(
+    account: AccountAccess,
+    region: str,
+    operation: Operation,
+    requests: Sequence[_Request],
+    clock: Callable[[], datetime],
+) -> list[Answer]:
+    return [_ask(account, region, operation, request, clock) for request in requests]
 
 
 def _ask(

@@ -69,7 +69,8 @@ def test_no_window_has_more_requests_than_the_burst_and_the_rate(
 @settings(max_examples=50, deadline=None)
 @given(rates, bursts, st.integers(2, 8))
 def test_threads_that_wait_together_keep_the_pace_too(rate: float, burst: int, threads: int) -> None:
-    time, naps = Time(), []
+    time = Time()
+    naps: list[float] = []
     pace = Pace(rate, burst, clock=time.clock, sleep=naps.append)
     at = []
     idle_from = [0.0] * threads

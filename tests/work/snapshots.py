@@ -82,9 +82,16 @@ def answer_everything(fake: FakeAws, **members: object) -> None:
         **members,
     }
     for one in OPERATIONS:
-        if one.name != "describe_regions":  # the fake lists a usual account's
-            answer = _with(made_up_answer(one.service, one.api_name), fitting)
-            fake.answers(None, None, one.service, one.api_name, answer)
+        answer = _with(made_up_answer(one.service, one.api_name), fitting)
+        fake.answers(None, None, one.service, one.api_name, answer)
+    enable_regions(fake, HOME, ELSEWHERE)
+
+
+def enable_regions(fake: FakeAws, *regions: str, not_enabled: tuple[str, ...] = ()) -> None:
+    """DescribeRegions lists these, some of them as not enabled."""
+    rows = [{"RegionName": region, "OptInStatus": "opt-in-not-required"} for region in regions]
+    rows += [{"RegionName": region, "OptInStatus": "not-opted-in"} for region in not_enabled]
+    fake.answers(None, None, "ec2", "DescribeRegions", {"Regions": rows})
 
 
 def _with(value: Any, members: Mapping[str, object]) -> Any:

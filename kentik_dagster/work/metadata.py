@@ -27,7 +27,7 @@ from kentik_dagster.errors import AwsError
 from kentik_dagster.lake.tables import Lake
 from kentik_dagster.lake.writes import append_to_partitions, merge_partition, merge_partitions
 
-CONCURRENT_ACCOUNTS = 16
+CONCURRENT_ACCOUNTS = 8
 _ACCOUNTS_A_COMMIT = 16
 _CALLS = polars_schema(TABLES["metadata_calls"])
 

@@ -197,7 +197,7 @@ def test_a_failing_parent_is_named_and_the_others_are_observed(fake: FakeAws, ac
     assert (seen.answer.outcome, seen.answer.error_code) == (Outcome.DENIED, "UnauthorizedOperation")
     assert "1 of 3 requests failed, such as that of tgw-rtb-2" in str(seen.answer.error_message)
     assert {row["TransitGatewayRouteTableId"] for row in seen.answer.items} == {TABLES[0], TABLES[2]}
-    assert seen.unobserved == {TABLES[1]}
+    assert seen.unobserved == frozenset({TABLES[1]})
 
 
 def test_a_parent_that_vanished_has_no_children(fake: FakeAws, account: AccountAccess) -> None:

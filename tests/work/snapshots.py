@@ -20,7 +20,7 @@ from kentik_dagster.work.metadata import AccountObserved, collect_metadata
 from tests.catalog.made_up_answers import made_up_answer
 from tests.fake_aws import FakeAws
 
-PRIMARY, SECOND, THIRD = "111122223333", "222233334444", "333344445555"
+PRIMARY, SECOND, THIRD, FOURTH = "111122223333", "222233334444", "333344445555", "444455556666"
 HOME, ELSEWHERE = "us-east-1", "eu-west-1"
 START = datetime(2026, 11, 23, 9, tzinfo=UTC)
 PRIMARY_ROLE = f"arn:aws:iam::{PRIMARY}:role/KentikPrimary"
@@ -78,7 +78,7 @@ def answer_everything(fake: FakeAws, **members: object) -> None:
     """Every operation of the catalog answers one row in which every member is there; `members` have these values."""
     fitting = {
         "AdditionalRoutesAvailable": False,
-        "CoreNetworkArn": f"arn:aws:networkmanager:{PRIMARY}:{SECOND}:{THIRD}",  # each account's own
+        "CoreNetworkArn": f"arn:aws:networkmanager:{PRIMARY}:{SECOND}:{THIRD}:{FOURTH}",  # each account's own
         **members,
     }
     for one in OPERATIONS:
@@ -87,11 +87,11 @@ def answer_everything(fake: FakeAws, **members: object) -> None:
     enable_regions(fake, HOME, ELSEWHERE)
 
 
-def enable_regions(fake: FakeAws, *regions: str, not_enabled: tuple[str, ...] = ()) -> None:
-    """DescribeRegions lists these, some of them as not enabled."""
+def enable_regions(fake: FakeAws, *regions: str, not_enabled: tuple[str, ...] = (), of: str | None = None) -> None:
+    """DescribeRegions of an account, or of all, lists these, some of them as not enabled."""
     rows = [{"RegionName": region, "OptInStatus": "opt-in-not-required"} for region in regions]
     rows += [{"RegionName": region, "OptInStatus": "not-opted-in"} for region in not_enabled]
-    fake.answers(None, None, "ec2", "DescribeRegions", {"Regions": rows})
+    fake.answers(of, None, "ec2", "DescribeRegions", {"Regions": rows})
 
 
 def _with(value: Any, members: Mapping[str, object]) -> Any:
@@ -134,7 +134,7 @@ class Snapshots:
     @property
     def calls(self) -> pl.DataFrame:
         """What became of each operation, the last time that it was asked."""
-        return self.lake["metadata_calls"].read()
+        return self.lake["metadata_calls"].read().sort("account_id", "region", "service", "operation")
 
     def outcomes(self) -> dict[tuple[str, str], tuple[str, str | None]]:
         """Outcome and error code of what was not observed, by service and operation."""

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import polars as pl
 import pyarrow as pa
 import pytest
@@ -53,7 +54,7 @@ def in_datafusion(query: str, changes: pl.DataFrame, folder: Path) -> pl.DataFra
 
 def in_duckdb(query: str, changes: pl.DataFrame, _: Path) -> pl.DataFrame:
     """In a session whose zone is not UTC: an instant must not depend on it."""
-    connection = pytest.importorskip("duckdb").connect()
+    connection = duckdb.connect()
     connection.execute("SET TimeZone = 'America/New_York'")
     connection.register(TABLE.name, changes.to_arrow())
     frame = pl.from_arrow(connection.sql(query).to_arrow_table())

@@ -12,12 +12,9 @@ import pytest
 from kentik_dagster.aws.flow_logs import LogBucket
 from kentik_dagster.aws.sessions import ExportAccess
 from kentik_dagster.configuration import Export
-from kentik_dagster.core.accounts import collectible_accounts
-from kentik_dagster.core.network import current_state
 from kentik_dagster.demo.emulator_process import Emulator
 from kentik_dagster.lake.tables import Lake
 from kentik_dagster.work.ingest import ingest_hour
-from kentik_dagster.work.metadata import AccountObserved, collect_accounts, collect_metadata
 from kentik_dagster.work.metrics import collect_hour
 from kentik_dagster.work.sweep import sweep_hour
 from tests.work.refusing_aws import RefusingAws
@@ -76,85 +73,6 @@ class Clock:
 
 def access(export: Export) -> ExportAccess:
     return ExportAccess(export, custom_endpoint=True)
-
-
-def snapshot(export: Export, lake: Lake, clock: Clock) -> dict[str, AccountObserved]:
-    """List the accounts and take a snapshot of each, a minute after the last one."""
-    clock.at += timedelta(minutes=1)
-    reached = access(export)
-    accounts = collectible_accounts(collect_accounts([reached], lake, clock=clock).accounts)["account_id"].to_list()
-    return {done.account_id: done for done in collect_metadata(dict.fromkeys(accounts, reached), lake, clock=clock)}
-
-
-def state(lake: Lake) -> list[tuple[object, ...]]:
-    known = current_state(lake["metadata_changes"].read()).select("account_id", "region", "resource_id")
-    return known.sort(known.columns).rows()
-
-
-def test_an_unchanged_organization_adds_no_change(export: Export, lake: Lake, aws: RefusingAws) -> None:
-    clock = Clock()
-    snapshot(export, lake, clock)
-    version = lake["metadata_changes"].open().version
-
-    again = snapshot(export, lake, clock)
-
-    assert [done.changes.height for done in again.values()] == [0] * len(again)
-    assert lake["metadata_changes"].open().version == version
-
-
-def test_a_refused_operation_removes_nothing_and_is_said_to_be_denied(
-    export: Export, lake: Lake, aws: RefusingAws
-) -> None:
-    clock = Clock()
-    snapshot(export, lake, clock)
-    before = state(lake)
-
-    aws.refuses = lambda request: "Action=DescribeNetworkInterfaces" in request.body
-    done = snapshot(export, lake, clock)
-
-    assert state(lake) == before
-    calls = pl.concat([account.calls for account in done.values()])
-    denied = calls.filter(pl.col("outcome") != "observed")
-    assert denied["operation"].unique().to_list() == ["describe_network_interfaces"]
-    assert denied["outcome"].unique().to_list() == ["denied"]
-    assert denied["last_observed_at"].null_count() == 0
-    assert denied.height == len(done) * len(export.regions)
-
-
-def test_an_account_whose_role_is_refused_stays_known_and_holds_no_other_up(
-    export: Export, lake: Lake, aws: RefusingAws, organization: Emulator
-) -> None:
-    clock = Clock()
-    snapshot(export, lake, clock)
-    before = state(lake)
-    refused = next(
-        account for account in organization.organization["account_ids"]
-        if account != organization.organization["management_account_id"]
-    )  # fmt: skip
-
-    aws.refuses = lambda request: "Action=AssumeRole" in request.body and refused in request.body
-    done = snapshot(export, lake, clock)
-
-    assert state(lake) == before
-    (denied,) = done[refused].calls.filter(pl.col("outcome") == "denied").to_dicts()
-    assert (denied["service"], denied["operation"]) == ("sts", "assume_role")
-    assert "cannot assume" in denied["error_message"]
-    assert denied["last_observed_at"] == START + timedelta(minutes=1)
-    others = pl.concat([account.calls for name, account in done.items() if name != refused])
-    assert others["outcome"].unique().to_list() == ["observed"]
-
-
-def test_an_organization_that_may_not_be_listed_keeps_its_accounts(
-    export: Export, lake: Lake, aws: RefusingAws
-) -> None:
-    clock = Clock()
-    known = collect_accounts([access(export)], lake, clock=clock).accounts
-
-    aws.refuses = lambda request: "ListAccounts" in request.target
-    listed = collect_accounts([access(export)], lake, clock=clock)
-
-    assert listed.accounts.equals(known)
-    assert "organizations:ListAccounts" in listed.failures["acme"]
 
 
 def test_a_refused_object_is_unreadable_and_the_others_land(export: Export, lake: Lake, aws: RefusingAws) -> None:

@@ -6,7 +6,7 @@ from assets.partitions import ACCOUNTS
 from assets.tables import table_assets, table_spec
 from kentik_dagster.configuration import Configuration
 from kentik_dagster.core.accounts import collectible_accounts
-from kentik_dagster.work.metadata import collect_accounts
+from kentik_dagster.work.accounts import collect_accounts
 from resources.aws import Aws
 from resources.clock import Clock
 from resources.lake import Lake

@@ -86,6 +86,11 @@ class Operation:
         return "".join(word.capitalize() for word in self.name.split("_"))
 
     @property
+    def parent(self) -> str:
+        """boto3 method for each of whose resources it is asked; empty: it is asked once."""
+        return self.for_each.operation if self.for_each is not None else ""
+
+    @property
     def action(self) -> str:
         """The IAM action that permits it."""
         return f"{_IAM_PREFIX.get(self.service, self.service)}:{self.api_name}"

@@ -1,4 +1,4 @@
-"""Accounts and network metadata into the lake: what was observed is compared, what was not stays known."""
+"""Network metadata into the lake: what was observed is compared, what was not stays known."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from datetime import datetime
 
 import polars as pl
 
-from kentik_dagster.aws.accounts import list_accounts
 from kentik_dagster.aws.calls import MALFORMED, outcome_of
-from kentik_dagster.aws.network import Observation, observe_account
+from kentik_dagster.aws.fan_out import Observation
+from kentik_dagster.aws.network import observe_account
 from kentik_dagster.aws.sessions import ExportAccess
 from kentik_dagster.catalog.outcomes import Outcome
 from kentik_dagster.catalog.tables import TABLES
 from kentik_dagster.configuration import Export
-from kentik_dagster.core.accounts import merged_accounts
 from kentik_dagster.core.address_book import address_book
 from kentik_dagster.core.network import Scope, new_changes
 from kentik_dagster.core.resources import resources
@@ -30,42 +29,6 @@ from kentik_dagster.lake.writes import append_to_partitions, merge_partition, me
 CONCURRENT_ACCOUNTS = 8
 _ACCOUNTS_A_COMMIT = 16
 _CALLS = polars_schema(TABLES["metadata_calls"])
-
-
-@dataclass(frozen=True, slots=True)
-class AccountsListed:
-    """The accounts after a listing, and the exports that could not be listed with the reason."""
-
-    accounts: pl.DataFrame
-    failures: Mapping[str, str]
-
-
-def collect_accounts(accesses: Sequence[ExportAccess], lake: Lake, *, clock: Callable[[], datetime]) -> AccountsListed:
-    """List the accounts of every export; one that cannot be listed keeps what is known of it."""
-    observed_at = clock()
-    frames, observed, failures = [no_rows(TABLES["org_accounts"])], [], {}
-    unnamed: list[str] = []
-    for access in accesses:
-        name = access.export.name
-        try:
-            listed = list_accounts(access, observed_at=observed_at, clock=clock)
-        except AwsError as error:
-            failures[name] = str(error)
-            continue
-        if listed.outcome is Outcome.OBSERVED:
-            observed.append(name)
-            frames.append(listed.accounts)
-            unnamed += listed.without_alias
-        else:
-            assert listed.answer is not None
-            failures[name] = (
-                f"export '{name}' may not list the organization's accounts: {listed.answer.error_message} "
-                "Grant organizations:ListAccounts to its role, which must be in the management account or a delegated "
-                "administrator's, or name the accounts in secondary_accounts."
-            )
-    new = pl.concat(frames)
-    accounts = merge_partition(lake["org_accounts"], {}, lambda there: merged_accounts(there, new, observed, unnamed))
-    return AccountsListed(accounts, failures)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from kentik_dagster.catalog.outcomes import Outcome
 from kentik_dagster.core.accounts import collectible_accounts
 from kentik_dagster.errors import AwsError
 from kentik_dagster.lake.tables import Lake
-from kentik_dagster.work.metadata import AccountsListed, collect_accounts
+from kentik_dagster.work.accounts import AccountsListed, collect_accounts
 from tests.fake_aws import FakeAws
 from tests.work.snapshots import (
     PRIMARY,

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from kentik_dagster.aws.network import Observation, observe_account
+from kentik_dagster.aws.fan_out import Observation
+from kentik_dagster.aws.network import observe_account
 from kentik_dagster.aws.sessions import AccountAccess
 from kentik_dagster.catalog.network import Reach
 from kentik_dagster.catalog.network_operations import OPERATIONS

@@ -16,7 +16,7 @@ from kentik_dagster.lake.files import StagedFile, stage
 from kentik_dagster.lake.tables import LakeTable
 
 # In memory; as a file, flow records are about a tenth of it. Writing takes twice as much for a moment.
-FILE_BYTES = 16 * 1024 * 1024
+FILE_BYTES = 8 * 1024 * 1024
 
 
 class Staging:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import boto3
 import polars as pl
 import pytest
 
@@ -17,43 +19,32 @@ from kentik_dagster.lake.tables import Lake
 from kentik_dagster.work.ingest import ingest_hour
 from kentik_dagster.work.metrics import collect_hour
 from kentik_dagster.work.sweep import sweep_hour
+from tests.work.logs import REGION, log_objects
 from tests.work.refusing_aws import RefusingAws
 
 START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 HOUR = "2026-11-23T09"
-
-
-@pytest.fixture(scope="module")
-def organization(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    """A small made-up organization with ten minutes of logs."""
-    folder = tmp_path_factory.mktemp("organization")
-    with Emulator(start=START, minutes=10, records_per_object=50, interfaces=40, folder=folder) as running:
-        yield running
+_numbers = itertools.count(1)
 
 
 @pytest.fixture
-def aws(organization: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[RefusingAws]:
-    with RefusingAws(organization.endpoint_url) as refusing:
-        for name, value in organization.environment().items():
+def aws(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[RefusingAws]:
+    with RefusingAws(emulator.endpoint_url) as refusing:
+        for name, value in emulator.environment().items():
             monkeypatch.setenv(name, value)
         monkeypatch.setenv("AWS_ENDPOINT_URL", refusing.url)
         yield refusing
 
 
 @pytest.fixture
-def export(organization: Emulator) -> Export:
-    facts = organization.organization
-    return Export(
-        name="acme",
-        iam_role_arn=facts["primary_role_arn"],
-        external_id="made-up-external-id",
-        region=facts["bucket_region"],
-        organization_role=True,
-        regions_used=(facts["bucket_region"],),
-        role_suffix=facts["secondary_role_name"],
-        bucket=facts["bucket"],
-        start=START,
-    )
+def export(aws: RefusingAws, emulator: Emulator) -> Export:
+    """An export whose bucket holds some objects of an hour."""
+    bucket = f"partly-refused-{next(_numbers)}"
+    s3 = boto3.client("s3", region_name=REGION, endpoint_url=emulator.endpoint_url)
+    s3.create_bucket(Bucket=bucket)
+    for log in itertools.islice((log for log in log_objects(12) if log.table == "flow_logs"), 5):
+        s3.put_object(Bucket=bucket, Key=log.key, Body=log.content)
+    return Export(name="acme", region=REGION, bucket=bucket, start=START)
 
 
 @pytest.fixture
@@ -61,14 +52,8 @@ def lake(tmp_path: Path) -> Lake:
     return Lake(str(tmp_path / "lake"))
 
 
-class Clock:
-    """Goes on by a minute whenever a snapshot is taken."""
-
-    def __init__(self) -> None:
-        self.at = START
-
-    def __call__(self) -> datetime:
-        return self.at
+def clock() -> datetime:
+    return START + timedelta(hours=2)
 
 
 def access(export: Export) -> ExportAccess:
@@ -81,7 +66,7 @@ def test_a_refused_object_is_unreadable_and_the_others_land(export: Export, lake
     refused = listed["key"][0]
 
     aws.refuses = lambda request: request.method == "GET" and refused in request.path
-    done = ingest_hour(bucket, lake, HOUR, listed, run_id="run", clock=Clock())
+    done = ingest_hour(bucket, lake, HOUR, listed, run_id="run", clock=clock)
 
     assert done.count("unreadable") == 1
     assert done.count("ingested") == listed.height - 1
@@ -95,10 +80,10 @@ def test_a_refused_deletion_is_a_failed_line_with_the_missing_action(
 ) -> None:
     reached = access(export.model_copy(update={"delete_after_read": True}))
     listed = LogBucket(reached).objects([START.date()])
-    ingest_hour(LogBucket(reached), lake, HOUR, listed, run_id="run", clock=Clock())
+    ingest_hour(LogBucket(reached), lake, HOUR, listed, run_id="run", clock=clock)
 
     aws.refuses = lambda request: request.method == "DELETE"
-    swept = sweep_hour(reached, lake, HOUR, listed, run_id="run", clock=Clock())
+    swept = sweep_hour(reached, lake, HOUR, listed, run_id="run", clock=clock)
 
     assert swept["outcome"].unique().to_list() == ["failed"]
     assert "s3:DeleteObject" in swept["error"][0]
@@ -106,8 +91,11 @@ def test_a_refused_deletion_is_a_failed_line_with_the_missing_action(
 
 
 def test_a_refused_namespace_keeps_the_datapoints_that_were_there(export: Export, lake: Lake, aws: RefusingAws) -> None:
-    clock = Clock()
-    clock.at = START + timedelta(hours=2)
+    point = {
+        "MetricName": "NetworkIn", "Dimensions": [{"Name": "InstanceId", "Value": "i-partly-refused"}],
+        "Timestamp": START + timedelta(minutes=5), "Value": 7.0, "Unit": "Bytes",
+    }  # fmt: skip
+    boto3.client("cloudwatch", region_name=REGION).put_metric_data(Namespace="AWS/EC2", MetricData=[point])
     reached = access(export)
     accounts = dict.fromkeys([reached.primary.account_id], reached)
     before = collect_hour(accounts, lake, HOUR, clock=clock)

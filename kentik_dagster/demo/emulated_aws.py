@@ -74,6 +74,8 @@ class EmulatedAws:
         root = f"arn:aws:iam::{self.management_account_id}:root"
         self._role(self.management_account_id, PRIMARY_ROLE, trusted=root)
         primary = f"arn:aws:iam::{self.management_account_id}:role/{PRIMARY_ROLE}"
+        for account_id, name in organization.accounts.select("account_id", "name").iter_rows():
+            self.client("iam", self.identifiers[account_id]).create_account_alias(AccountAlias=f"made-up-{name}")
         for account_id in organization.accounts.filter(~pl.col("is_management"))["account_id"]:
             self._role(self.identifiers[account_id], SECONDARY_ROLE, trusted=primary)
 

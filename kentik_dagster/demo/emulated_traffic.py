@@ -12,6 +12,7 @@ import time_machine
 from kentik_dagster.core.randomness import salt
 from kentik_dagster.demo.emulated_aws import EmulatedAws
 from kentik_dagster.demo.flows import FIELDS, log_objects
+from kentik_dagster.demo.moto_corrections import deliver_to_folder
 from kentik_dagster.demo.organization import Organization
 
 PERIOD = timedelta(minutes=5)
@@ -70,14 +71,15 @@ def put_flow_logs(
 def _create_flow_logs(aws: EmulatedAws, organization: Organization, bucket: str, prefix: str) -> None:
     folder = f"{prefix.strip('/')}/".lstrip("/")
     for account_id, region, vpc_id in organization.vpcs.select("account_id", "region", "vpc_id").iter_rows():
-        aws.client("ec2", account_id, region).create_flow_logs(
+        answer = aws.client("ec2", account_id, region).create_flow_logs(
             ResourceType="VPC",
             ResourceIds=[vpc_id],
             TrafficType="ALL",
             LogDestinationType="s3",
-            LogDestination=f"arn:aws:s3:::{bucket}/{folder}",
+            LogDestination=f"arn:aws:s3:::{bucket}",
             LogFormat=" ".join(f"${{{field}}}" for field in FIELDS),
         )
+        deliver_to_folder(account_id, region, answer["FlowLogIds"][0], f"arn:aws:s3:::{bucket}/{folder}")
 
 
 def put_metrics(aws: EmulatedAws, organization: Organization, *, start: datetime, end: datetime, seed: int) -> int:

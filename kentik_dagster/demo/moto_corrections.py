@@ -45,6 +45,13 @@ def place_nat_gateway(account_id: str, region: str, nat_gateway_id: str, private
     interface.description, interface.status = f"Interface for NAT Gateway {nat_gateway_id}", "in-use"
 
 
+def deliver_to_folder(account_id: str, region: str, flow_log_id: str, destination: str) -> None:
+    """moto takes a bucket for the destination of a flow log, and no folder in it."""
+    from moto.ec2.models import ec2_backends
+
+    ec2_backends[account_id][region].flow_logs[flow_log_id].log_destination = destination
+
+
 def visit_all_regions(ec2: Any, account_ids: list[str]) -> None:
     """moto makes a default VPC when a region is first visited; now, so that its identifiers never differ."""
     from moto.ec2.models import ec2_backends

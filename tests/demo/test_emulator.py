@@ -72,9 +72,7 @@ class Aws:
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Aws, Aws]]:
     folders = [tmp_path_factory.mktemp("first"), tmp_path_factory.mktemp("second")]
     emulators = [
-        Emulator(
-            seed=7, start=START, minutes=10, records_per_object=300, interfaces=36, member_accounts=2, folder=folder
-        )
+        Emulator(seed=7, start=START, minutes=10, records_per_object=300, interfaces=40, folder=folder)
         for folder in folders
     ]
     try:

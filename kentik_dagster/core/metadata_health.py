@@ -102,7 +102,8 @@ def changes_by_type(changes: pl.DataFrame, names: int = 5) -> pl.DataFrame:
     def count(change: str) -> pl.Expr:
         return (pl.col("change") == change).sum().alias(change)
 
-    told = pl.coalesce("name", "resource_id").sort_by("observed_at", "resource_id").head(names).str.join(", ")
+    ordered = pl.coalesce("name", "resource_id").sort_by("observed_at", "resource_id")
+    told = ordered.unique(maintain_order=True).head(names).str.join(", ")
     return (
         changes.group_by("resource_type")
         .agg(count("added"), count("changed"), count("removed"), told.alias("such_as"))

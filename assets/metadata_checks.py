@@ -9,6 +9,7 @@ import polars as pl
 
 from kentik_dagster.catalog.network_operations import OPERATIONS
 from kentik_dagster.configuration import Configuration
+from kentik_dagster.core.accounts import collectible_accounts
 from kentik_dagster.core.log_coverage import log_coverage
 from kentik_dagster.core.metadata_health import (
     calls_of,
@@ -55,9 +56,7 @@ CHECKS = (
 
 def check_metadata(configuration: Configuration, lake: Lake) -> Iterator[dg.AssetCheckResult]:
     """The checks of what all snapshots so far have seen, whichever accounts this run is about."""
-    accounts = lake["org_accounts"].read()
-    accounts = accounts.filter(pl.col("export").is_in([export.name for export in configuration.exports]))
-    calls = calls_of(accounts, lake["metadata_calls"].read())
+    calls = calls_of(_to_collect(configuration, lake), lake["metadata_calls"].read())
     unreachable = unreachable_accounts(calls)
     yield _result(
         "metadata_calls",
@@ -80,7 +79,7 @@ def check_metadata(configuration: Configuration, lake: Lake) -> Iterator[dg.Asse
     yield _check_logs(configuration, lake, calls)
 
 
-def snapshot_check() -> dg.AssetChecksDefinition:
+def snapshot_check(configuration: Configuration) -> dg.AssetChecksDefinition:
     """The check of how old the snapshots are: it is also asked when no snapshot is taken."""
 
     @dg.asset_check(
@@ -89,8 +88,8 @@ def snapshot_check() -> dg.AssetChecksDefinition:
         description=f"Every account was reached by one of the last two snapshots, {_minutes(SNAPSHOT_EVERY)} apart.",
     )
     def snapshots_are_recent(lake: Lake, clock: Clock) -> dg.AssetCheckResult:
-        accounts, calls = lake["org_accounts"].read(), lake["metadata_calls"].read()
-        stale = stale_snapshots(accounts, calls, now=clock.now(), after=2 * SNAPSHOT_EVERY)
+        accounts = _to_collect(configuration, lake)
+        stale = stale_snapshots(accounts, lake["metadata_calls"].read(), now=clock.now(), after=2 * SNAPSHOT_EVERY)
         return _result(
             "metadata_calls",
             SNAPSHOTS_RECENT,
@@ -103,6 +102,11 @@ def snapshot_check() -> dg.AssetChecksDefinition:
         )
 
     return snapshots_are_recent
+
+
+def _to_collect(configuration: Configuration, lake: Lake) -> pl.DataFrame:
+    names = [export.name for export in configuration.exports]
+    return collectible_accounts(lake["org_accounts"].read(), names)
 
 
 def _check_logs(configuration: Configuration, lake: Lake, calls: pl.DataFrame) -> dg.AssetCheckResult:

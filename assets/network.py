@@ -34,7 +34,7 @@ _CHANGES_BY_TYPE = dg.TableSchema(
 def reachable_accounts(configuration: Configuration, aws: Aws, accounts: pl.DataFrame) -> dict[str, ExportAccess]:
     """The access that reaches each account to collect, of the exports that the configuration still has."""
     exports = {export.name: export for export in configuration.exports}
-    collected = collectible_accounts(accounts.filter(pl.col("export").is_in(list(exports))))
+    collected = collectible_accounts(accounts, exports)
     return {
         account_id: aws.access(exports[export])
         for account_id, export in collected.select("account_id", "export").rows()

@@ -50,7 +50,7 @@ def build_definitions(
             *metric_assets(configuration, partitions),
             *upkeep_assets(configuration),
         ],
-        asset_checks=[snapshot_check()],
+        asset_checks=[snapshot_check(configuration)],
         jobs=JOBS,
         schedules=schedules(partitions),
         sensors=[

@@ -75,8 +75,7 @@ def _aliases(access: ExportAccess, account_ids: Sequence[str], clock: Callable[[
             account = access.account(account_id)
         except AwsError:
             return []  # its snapshot says so
-        partition = (account.role_arn or "arn:aws:").split(":")[1]
-        iam = account.client("iam", SERVICE_HOMES["iam"][partition])
+        iam = account.client("iam", SERVICE_HOMES["iam"][account.partition])
         answer = all_pages(iam, "list_account_aliases", "AccountAliases", page_size=1000, clock=clock)
         access.forget(account_id)
         if answer.outcome is not Outcome.OBSERVED:

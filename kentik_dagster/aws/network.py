@@ -61,7 +61,7 @@ def observe_account(
 
 def _global_operations(account: AccountAccess, home_region: str) -> dict[str, list[Operation]]:
     """The operations that are asked once per account, by the region in which they are asked."""
-    partition = (account.role_arn or "arn:aws:").split(":")[1]
+    partition = account.partition
     placed: dict[str, list[Operation]] = {}
     for operation in OPERATIONS:
         if operation.reach is Reach.EXPORT_REGION and operation is not _REGIONS:

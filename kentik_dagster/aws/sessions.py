@@ -63,6 +63,13 @@ class AccountAccess:
         self._renewing = threading.Lock()
 
     @property
+    def partition(self) -> str:
+        """The AWS partition: that of its role, else that of the ambient credentials' region."""
+        if self.role_arn is not None:
+            return self.role_arn.split(":")[1]
+        return str(self._session.get_partition_for_region(self._session.region_name))
+
+    @property
     def session(self) -> boto3.Session:
         """The session of now."""
         return self._session

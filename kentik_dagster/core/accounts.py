@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import polars as pl
 
@@ -36,8 +36,15 @@ def merged_accounts(
     return pl.concat([listed.select(known.columns), left]).sort("export", "account_id")
 
 
-def collectible_accounts(accounts: pl.DataFrame) -> pl.DataFrame:
-    """The accounts to collect: ACTIVE and not blocked, each once, through the first export that has it."""
+def collectible_accounts(accounts: pl.DataFrame, exports: Collection[str] | None = None) -> pl.DataFrame:
+    """The accounts to collect: ACTIVE and not blocked, each once, through the first export that has it.
+
+    Args:
+        accounts: rows of `org_accounts`.
+        exports: the exports that the configuration still has; None: all.
+    """
     require(accounts, "account_id", "export", "state", "is_blocked", by="collectible_accounts")
     active = accounts.filter(pl.col("state") == "ACTIVE", ~pl.col("is_blocked"))
+    if exports is not None:
+        active = active.filter(pl.col("export").is_in(list(exports)))
     return active.sort("account_id", "export").unique("account_id", keep="first", maintain_order=True)

@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from kentik_dagster.core.accounts import collectible_accounts
 from kentik_dagster.core.schemas import require
 
 ROLE = pl.col("operation") == "assume_role"
@@ -15,8 +14,8 @@ _DEGRADED = ("denied", "unavailable")
 
 
 def calls_of(accounts: pl.DataFrame, calls: pl.DataFrame) -> pl.DataFrame:
-    """The calls in the accounts that are to be collected; what left, was closed or blocked is no concern any more."""
-    return calls.join(collectible_accounts(accounts).select("account_id"), on="account_id", how="semi")
+    """The calls in some accounts, those of `collectible_accounts`: what left or is blocked is no concern any more."""
+    return calls.join(accounts.select("account_id"), on="account_id", how="semi")
 
 
 def unreachable_accounts(calls: pl.DataFrame) -> pl.DataFrame:
@@ -73,7 +72,7 @@ def stale_snapshots(accounts: pl.DataFrame, calls: pl.DataFrame, *, now: datetim
     """The accounts that no snapshot has reached for a while, or ever.
 
     Args:
-        accounts: rows of `org_accounts`.
+        accounts: those to collect, of `collectible_accounts`.
         calls: rows of `metadata_calls`.
         now: the present.
         after: how old a snapshot may be.
@@ -82,7 +81,7 @@ def stale_snapshots(accounts: pl.DataFrame, calls: pl.DataFrame, *, now: datetim
         `account_id`, `last_observed_at` (null: never).
     """
     reached = calls.filter(ROLE).select("account_id", "last_observed_at")
-    known = collectible_accounts(accounts).select("account_id").join(reached, on="account_id", how="left")
+    known = accounts.select("account_id").join(reached, on="account_id", how="left")
     is_recent = (pl.col("last_observed_at") >= pl.lit(now - after)).fill_null(False)
     return known.filter(~is_recent).sort("account_id")
 

@@ -60,8 +60,8 @@ def collect_metadata(
 ) -> Iterator[AccountObserved]:
     """Take a snapshot of each account, several at a time, and log what changed; yields them as they are done.
 
-    No more snapshots are held than accounts are asked at a time, however many there are. What goes wrong with one
-    account beyond what AWS may answer is raised once the others are done.
+    No more snapshots are held than are being taken and one commit takes, however many accounts there are. What goes
+    wrong with one account beyond what AWS may answer is raised once the others are done.
 
     Args:
         accounts: the access that reaches each account id.

@@ -36,6 +36,7 @@ class Deployment:
     instance: dg.DagsterInstance
     folder: Path
     now: datetime = datetime(2026, 11, 23, 9, tzinfo=UTC)
+    export: str = "acme"
     regions: list[str] = field(default_factory=lambda: [REGION])
 
     def __post_init__(self) -> None:
@@ -60,7 +61,7 @@ class Deployment:
     @property
     def definitions(self) -> dg.Definitions:
         export = {
-            "name": "acme", "region": REGION, "regions_used": self.regions, "bucket": "acme-logs",
+            "name": self.export, "region": REGION, "regions_used": self.regions, "bucket": "acme-logs",
             "iam_role_arn": f"arn:aws:iam::{PRIMARY}:role/Primary", "external_id": "unique-id",
             "role_suffix": "Secondary", "organization_role": True, "start": date(2026, 11, 1), "collect_metrics": False,
         }  # fmt: skip
@@ -198,6 +199,9 @@ def test_a_vpc_without_a_flow_log_that_we_read_is_said(ailing: dg.ExecuteInProce
 def test_old_snapshots_are_said_also_while_none_are_taken(deployment: Deployment) -> None:
     deployment.run("accounts")
 
+    deployment.export = "renamed"
+    assert warnings(deployment.run("upkeep")) == {}
+    deployment.export = "acme"
     told = warnings(deployment.run("upkeep"))
 
     assert "2 accounts were not reached within 30 minutes" in told[SNAPSHOTS_RECENT]

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from kentik_dagster.catalog.tables import TABLES
+from kentik_dagster.core.accounts import collectible_accounts
 from kentik_dagster.core.metadata_health import (
     calls_of,
     changes_by_type,
@@ -81,7 +82,7 @@ def test_an_account_that_was_not_reached_in_time_or_never_is_stale() -> None:
         call("assume_role", "denied", account_id=PLATFORM, last_observed_at=NOW - timedelta(minutes=31)),
     )
 
-    stale = stale_snapshots(known, reached, now=NOW, after=timedelta(minutes=30))
+    stale = stale_snapshots(collectible_accounts(known), reached, now=NOW, after=timedelta(minutes=30))
 
     assert stale["account_id"].to_list() == [PLATFORM, "777788889999"]
 
@@ -89,7 +90,9 @@ def test_an_account_that_was_not_reached_in_time_or_never_is_stale() -> None:
 def test_calls_in_accounts_that_left_are_no_concern() -> None:
     known = accounts(a111122223333="LEFT", a444455556666="ACTIVE")
 
-    assert calls_of(known, calls(call(), call(account_id=PLATFORM)))["account_id"].to_list() == [PLATFORM]
+    assert calls_of(collectible_accounts(known), calls(call(), call(account_id=PLATFORM)))["account_id"].to_list() == [
+        PLATFORM
+    ]
 
 
 def test_changes_are_told_by_type_with_the_first_names() -> None:

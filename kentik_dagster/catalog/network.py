@@ -106,8 +106,8 @@ SECRETS = frozenset({
 # holds 100 and refills with 20 a second (metadata.md §5): a little less. AWS does not document the others: these are
 # ours, and whatever AWS throttles slows down for a while (aws/pace.py).
 PACE: Mapping[str, tuple[float, int]] = MappingProxyType({
-    "ec2": (19, 95), "elb": (9, 18), "elbv2": (9, 18), "directconnect": (4.5, 9), "network-firewall": (4.5, 9),
-    "networkmanager": (4.5, 9), "iam": (9, 18), "organizations": (4.5, 9),
+    "ec2": (19.5, 97), "elb": (9.7, 19), "elbv2": (9.7, 19), "directconnect": (4.8, 9),
+    "network-firewall": (4.8, 9), "networkmanager": (4.8, 9), "iam": (9.7, 19), "organizations": (4.8, 9),
 })  # fmt: skip
 
 # Where a global service answers, by partition. Absent: the partition does not have it.

@@ -48,9 +48,13 @@ END_COLUMNS = (
     "instance_name",
     "eni_id",
     "eni_type",
+    "eni_entity_type",
     "eni_entity_name",
     "security_group_ids",
+    "tags",
 )
+# What geographic databases say of an internet address.
+PLACE_COLUMNS = ("country", "as_number", "as_name")
 OBSERVING_COLUMNS = ("account_id", "region", "az_id", "vpc_id", "subnet_id", "eni_id", "instance_id")
 FLOW_COPIES = ("protocol", "packets", "bytes", "action", "log_status", "tcp_flags", "flow_direction", "traffic_path")
 
@@ -68,7 +72,11 @@ def _end(side: str, word: str) -> Iterator[Column]:
     for name in END_COLUMNS:
         column = COLUMNS[name]
         yield Column(f"{side}_{name}", column.type, f"of the {word}: {column.meaning}")
-    yield Column(f"{side}_aws_service", TEXT, f"AWS address range of the {word}, as AWS recorded it")
+    for name in PLACE_COLUMNS:
+        yield Column(f"{side}_{name}", COLUMNS[name].type, f"of the {word}: {COLUMNS[name].meaning}")
+    yield Column(
+        f"{side}_aws_service", TEXT, f"AWS address range of the {word}: as AWS recorded it, else its prefix list"
+    )
     yield Column(
         f"{side}_resolution", TEXT, f"how the {word} was found: exact, earliest, external, ambiguous or unknown"
     )
@@ -108,11 +116,12 @@ TABLES = {
         ),
         Table(
             name="address_book",
-            row="an address in a VPC and who had it from when until when; or a VPC's range; or a peering",
+            row="an address in a VPC and who had it from when until when; or a range, a route, a connection of VPCs",
             columns=_columns(
-                "kind address vpc_id peer_vpc_id valid_from valid_to since_first_snapshot is_public account_id "
+                "kind address vpc_id peer_vpc_id valid_from valid_to since_first_snapshot observed_at is_public account_id "
                 "account_name region az_id vpc_name subnet_id subnet_name instance_id instance_name eni_id eni_type "
-                "eni_entity_name security_group_ids"
+                "eni_entity_type eni_entity_name security_group_ids tags route_table_id prefix_list_id name gateway_id "
+                "gateway_type peer_gateway_id forwarding_state"
             ),
         ),
         Table(
@@ -169,12 +178,20 @@ TABLES = {
                 *_end("src", "source"),
                 *_end("dst", "destination"),
                 *_columns(
-                    "gateway_id gateway_type traffic_profile application is_primary_record sample_rate metadata_as_of "
+                    "gateway_id gateway_type forwarding_state traffic_profile application is_primary_record sample_rate metadata_as_of "
                     "source_object"
                 ),
             ),
             partition_by=("export", "hour"),
             statistics=("source_object", "start_time", "end_time"),
+        ),
+        Table(
+            name="cloud_devices",
+            row="a VPC, subnet, interface, transit gateway or firewall seen sending logs to an export",
+            columns=_columns(
+                "export device_id device_name device_type account_id region first_seen_at last_seen_at flows_per_second "
+                "stored_flows_per_second status"
+            ),
         ),
         Table(
             name="metric_series",

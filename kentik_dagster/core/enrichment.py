@@ -42,8 +42,9 @@ def enriched_flows(flows: pl.DataFrame, book: pl.DataFrame) -> pl.DataFrame:
     )
     records = _with_epochs(records, book)
     records = _with_observing(records, book)
-    records = _with_ends(records, book)
-    return _columns(records, book).select(_ENRICHED.names())
+    records = _columns(_with_ends(records, book), book)
+    lacking = [pl.lit(None, dtype=dtype).alias(name) for name, dtype in _ENRICHED.items() if name not in records.columns]
+    return records.with_columns(lacking).select(_ENRICHED.names())
 
 
 def unresolved_share(enriched: pl.DataFrame) -> pl.DataFrame:

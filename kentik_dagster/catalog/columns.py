@@ -91,6 +91,7 @@ COLUMNS = {column.name: column for column in (
     Column("valid_from",          INSTANT,   "first snapshot that saw it so"),
     Column("valid_to",            INSTANT,   "first snapshot that saw it otherwise; null: it still stands"),
     Column("since_first_snapshot", BOOL,     "seen by the first snapshot of its account: what was before is not known"),
+    Column("attached_at",         INSTANT,   "when AWS attached the interface as it is, where AWS says so"),
     Column("is_public",           BOOL,      "public address: an Elastic IP or one that AWS lent"),
     Column("account_name",        TEXT,      "name of the account"),
     Column("az_id",               TEXT,      "availability zone id, the same zone in every account"),

@@ -118,7 +118,8 @@ TABLES = {
             name="address_book",
             row="an address in a VPC and who had it from when until when; or a range, a route, a connection of VPCs",
             columns=_columns(
-                "kind address vpc_id peer_vpc_id valid_from valid_to since_first_snapshot observed_at is_public account_id "
+                "kind address vpc_id peer_vpc_id valid_from valid_to since_first_snapshot observed_at attached_at "
+                "is_public account_id "
                 "account_name region az_id vpc_name subnet_id subnet_name instance_id instance_name eni_id eni_type "
                 "eni_entity_type eni_entity_name security_group_ids tags route_table_id prefix_list_id name gateway_id "
                 "gateway_type peer_gateway_id forwarding_state"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import polars as pl
 
 from kentik_dagster.core.network import IDENTITY
@@ -17,9 +19,9 @@ def resource_states(changes: pl.DataFrame) -> pl.DataFrame:
         changes: rows of `metadata_changes`.
 
     Returns:
-        One row per state: `resource_type`, `resource_id`, `name`, `region`, `owner_account_id`, `attributes`,
-        `valid_from` (the first snapshot that saw it so), `valid_to` (the first that saw it otherwise, else
-        NEVER), `since_first_snapshot`. What several accounts or regions see is there as one of them sees
+        One row per state: `resource_type`, `resource_id`, `name`, `region`, `owner_account_id`, `attributes`, `tags`,
+        `observed_at` and `valid_from` (the first snapshot that saw it so), `valid_to` (the first that saw it
+        otherwise, else NEVER), `since_first_snapshot`. What several accounts or regions see is there as one of them sees
         it: its owner, if the owner's account is collected.
     """
     first = changes.group_by("account_id", "region").agg(pl.col("observed_at").min().alias("first_snapshot_at"))
@@ -35,8 +37,8 @@ def resource_states(changes: pl.DataFrame) -> pl.DataFrame:
         .filter(pl.col("change") != "removed")
     )
     return _of_one_witness(states).select(
-        "resource_type", "resource_id", "name", "region", "owner_account_id", "attributes", "valid_from", "valid_to",
-        "since_first_snapshot",
+        "resource_type", "resource_id", "name", "region", "owner_account_id", "attributes", "tags", "observed_at",
+        "valid_from", "valid_to", "since_first_snapshot",
     )  # fmt: skip
 
 
@@ -49,29 +51,34 @@ def of_type(states: pl.DataFrame, resource_type: str, dtype: pl.Struct) -> pl.Da
     )
 
 
-def split_by_name(rows: pl.DataFrame, states: pl.DataFrame, resource_type: str) -> pl.DataFrame:
+def split_by_name(rows: pl.DataFrame, states: pl.DataFrame, resource_type: str, *said: str) -> pl.DataFrame:
     """Rows with the name that a thing of theirs had, split where that name changed.
 
     Args:
-        rows: one row per stretch of time: `<resource_type>_id`, `valid_from`, `valid_to`,
+        rows: one row per stretch of time: `<resource_type>_id`, `valid_from`, `valid_to`, `observed_at`,
             `since_first_snapshot`, and whatever else.
         states: of `resource_states`.
+        said: what is told of the thing besides its `name`: columns of `states`.
 
     Returns:
-        The rows with `<resource_type>_name`; the parts of a split row together cover its time once.
+        The rows with `<resource_type>_name` and likewise for `said`; the parts of a split row together cover its
+        time once.
     """
-    thing, name = f"{resource_type}_id", f"{resource_type}_name"
-    joined = rows.join(_names(states, resource_type, thing, name), on=thing, how="left").with_columns(
-        part_from=pl.max_horizontal("valid_from", "named_from"), part_to=pl.min_horizontal("valid_to", "named_to")
+    thing, told = f"{resource_type}_id", {name: f"{resource_type}_{name}" for name in ("name", *said)}
+    joined = rows.join(_told(states, resource_type, thing, told), on=thing, how="left").with_columns(
+        part_from=pl.max_horizontal("valid_from", "told_from"), part_to=pl.min_horizontal("valid_to", "told_to")
     )
     return (
         joined.filter(pl.col("part_from") < pl.col("part_to"))
         .with_columns(
             since_first_snapshot=pl.col("since_first_snapshot") & (pl.col("part_from") == pl.col("valid_from")),
+            observed_at=pl.when(pl.col("part_from") > pl.col("valid_from"))
+            .then(pl.max_horizontal("observed_at", "part_from"))
+            .otherwise("observed_at"),
             valid_from=pl.col("part_from"),
             valid_to=pl.col("part_to"),
         )
-        .drop("named_from", "named_to", "part_from", "part_to")
+        .drop("told_from", "told_to", "part_from", "part_to")
     )
 
 
@@ -85,25 +92,26 @@ def _of_one_witness(states: pl.DataFrame) -> pl.DataFrame:
     return states
 
 
-def _names(states: pl.DataFrame, resource_type: str, thing: str, name: str) -> pl.DataFrame:
-    """The names of each thing: `named_from`, `named_to`, together all of time.
+def _told(states: pl.DataFrame, resource_type: str, thing: str, told: Mapping[str, str]) -> pl.DataFrame:
+    """What is told of each thing: `told_from`, `told_to`, together all of time.
 
-    Before the first snapshot and after a removal the nearest name holds: ids are never used again.
+    Before the first snapshot and after a removal the nearest state holds: ids are never used again.
     """
+    columns = list(told.values())
     return (
         states.filter(pl.col("resource_type") == resource_type)
         .sort("valid_from")
         .select(
             pl.col("resource_id").alias(thing),
-            pl.col("name").alias(name),
+            *(pl.col(name).alias(alias) for name, alias in told.items()),
             pl.when(pl.int_range(pl.len()).over("resource_id") == 0)
             .then(_LONG_AGO)
             .otherwise("valid_from")
-            .alias("named_from"),
-            pl.col("valid_from").shift(-1).over("resource_id").fill_null(NEVER).alias("named_to"),
+            .alias("told_from"),
+            pl.col("valid_from").shift(-1).over("resource_id").fill_null(NEVER).alias("told_to"),
         )
-        .with_columns(run=pl.col(name).rle_id().over(thing))
-        .group_by(thing, name, "run")
-        .agg(pl.col("named_from").min(), pl.col("named_to").max())
+        .with_columns(run=pl.struct(columns).rle_id().over(thing))
+        .group_by(thing, "run")
+        .agg(pl.col(columns).first(), pl.col("told_from").min(), pl.col("told_to").max())
         .drop("run")
     )

@@ -31,7 +31,7 @@ def minute(number: float) -> datetime:
     return NINE + timedelta(minutes=number)
 
 
-def record(at: float = 10, **fields: object) -> dict[str, Any]:
+def record(at: float = 10, **fields: Any) -> dict[str, Any]:
     """A VPC record of one minute that ends so many minutes after nine."""
     return {
         "export": "acme", "hour": hour_of(minute(at)), "source_object": f"{minute(at):%Y%m%dT%H%MZ}_0123456789ab",
@@ -39,11 +39,11 @@ def record(at: float = 10, **fields: object) -> dict[str, Any]:
     } | fields  # fmt: skip
 
 
-def gateway_record(**fields: object) -> dict[str, Any]:
+def gateway_record(**fields: Any) -> dict[str, Any]:
     return record(log_type="transit_gateway", **fields)
 
 
-def firewall_event(at: float = 10, **fields: object) -> dict[str, Any]:
+def firewall_event(at: float = 10, **fields: Any) -> dict[str, Any]:
     left_out = dict.fromkeys(("log_type", "log_status", "start", "end"))
     of_firewall = {"region": REGION, "firewall_name": "edge-fw", "firewall_log_type": "flow", "timestamp": minute(at)}
     return record(at) | left_out | of_firewall | fields
@@ -53,7 +53,7 @@ def records(*rows: dict[str, Any]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=RECORD_COLUMNS)
 
 
-def resource(kind: str, resource_id: str, name: str | None = None, **attributes: object) -> dict[str, Any]:
+def resource(kind: str, resource_id: str, name: str | None = None, **attributes: Any) -> dict[str, Any]:
     """A resource as its owner's account shows it."""
     return {
         "account_id": OWNER, "region": REGION, "resource_type": kind, "resource_id": resource_id, "name": name,
@@ -61,7 +61,7 @@ def resource(kind: str, resource_id: str, name: str | None = None, **attributes:
     }  # fmt: skip
 
 
-def flow_log(of: str, **attributes: object) -> dict[str, Any]:
+def flow_log(of: str, **attributes: Any) -> dict[str, Any]:
     told = {"FlowLogStatus": "ACTIVE", "DeliverLogsStatus": "SUCCESS", "LogDestinationType": "s3",
             "LogDestination": "arn:aws:s3:::acme-logs", "ResourceId": of, "TrafficType": "ALL"}  # fmt: skip
     return resource("flow_log", f"fl-of-{of}", **(told | attributes))

@@ -23,6 +23,7 @@ FLOW_LOGS_JOB = dg.define_asset_job(
         "deletion_sweep",
     ],
 )
+DEVICES_JOB = dg.define_asset_job("devices", selection=["cloud_devices"])
 METRICS_JOB = dg.define_asset_job("metrics", selection=["metric_series"])
 # How old the snapshots are is also asked while no snapshots are taken.
 UPKEEP_JOB = dg.define_asset_job(
@@ -56,6 +57,13 @@ def metadata_every_quarter_hour(context: dg.ScheduleEvaluationContext) -> dg.Run
     return dg.RunRequest(tags=_SCHEDULED | {RANGE_START_TAG: accounts[0], RANGE_END_TAG: accounts[-1]})
 
 
+# Between the snapshots, which say what the devices are called.
+@dg.schedule(job=DEVICES_JOB, cron_schedule="5,20,35,50 * * * *", default_status=_ON, execution_timezone="UTC")
+def devices_every_quarter_hour() -> dg.RunRequest:
+    """Counts the devices in the logs that were read since the last time."""
+    return dg.RunRequest(tags=_SCHEDULED)
+
+
 # Not at the full hour, when everything else begins.
 @dg.schedule(job=UPKEEP_JOB, cron_schedule="25 * * * *", default_status=_ON, execution_timezone="UTC")
 def upkeep_every_hour() -> dg.RunRequest:
@@ -78,7 +86,13 @@ def schedules(partitions: Partitions) -> list[dg.ScheduleDefinition]:
             return dg.RunRequest(partition_key=collected[0], tags=_SCHEDULED)
         return dg.RunRequest(tags=_SCHEDULED | {RANGE_START_TAG: collected[0], RANGE_END_TAG: collected[-1]})
 
-    return [accounts_every_hour, metadata_every_quarter_hour, metrics_every_five_minutes, upkeep_every_hour]
+    return [
+        accounts_every_hour,
+        metadata_every_quarter_hour,
+        devices_every_quarter_hour,
+        metrics_every_five_minutes,
+        upkeep_every_hour,
+    ]
 
 
-JOBS = [ACCOUNTS_JOB, METADATA_JOB, FLOW_LOGS_JOB, METRICS_JOB, UPKEEP_JOB]
+JOBS = [ACCOUNTS_JOB, METADATA_JOB, FLOW_LOGS_JOB, DEVICES_JOB, METRICS_JOB, UPKEEP_JOB]

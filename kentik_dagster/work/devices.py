@@ -38,12 +38,14 @@ class DevicesCounted:
         hours: how many hours were read.
         rows: how many rows that was.
         nameless_rows: those of them that name nothing that could be a device.
+        failures: why an hour could not be read, one sentence each; the next run tries again.
     """
 
     devices: pl.DataFrame
     hours: int
     rows: int
     nameless_rows: int
+    failures: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ def count_devices(
         exports: those that read logs; devices of others stay as they were.
 
     Raises:
-        LakeError: a file of the logs is lost or damaged, or the storage does not answer.
+        LakeError: a table cannot be opened, or metadata not read.
     """
     table = lake["cloud_devices"]
     concerned = _metadata(lake)
@@ -78,9 +80,16 @@ def count_devices(
     sources = [lake[name].open() for name in SOURCES]
     memory = table.open()
     hours = [hour for source in sources for hour in _changed_hours(source, memory)]
+    counted: list[_Hour] = []
+    failures: list[str] = []
     seen, rows, nameless = no_rows(TABLES["cloud_devices"]), 0, 0
     for number, hour in enumerate(hours, start=1):
-        counts = pl.concat(_counts(hour, known))
+        try:
+            counts = pl.concat(_counts(hour, known))
+        except LakeError as error:  # a damaged hour does not hide the devices of all others
+            failures.append(f"{hour.export} {hour.hour}: {error}")
+            continue
+        counted.append(hour)
         seen = merged_devices(seen, seen_devices(counts))
         rows += int(counts["rows"].sum())
         nameless += int(counts.filter(pl.col("device_id").is_null())["rows"].sum())
@@ -92,8 +101,11 @@ def count_devices(
     ]
     newest = _newest_hours(sources)
     devices = merge_partition(table, {}, lambda before: cloud_devices(before, seen, expected, known, newest))
-    _remember(table, sources, hours)
-    return DevicesCounted(devices=devices, hours=len(hours), rows=rows, nameless_rows=nameless)
+    # With a damaged hour the time is not remembered, so that it is looked at until it can be read.
+    _remember(table, counted, [] if failures else sources)
+    return DevicesCounted(
+        devices=devices, hours=len(counted), rows=rows, nameless_rows=nameless, failures=tuple(failures)
+    )
 
 
 def _metadata(lake: Lake) -> pl.DataFrame:
@@ -161,7 +173,7 @@ def _places(export: Export) -> tuple[list[tuple[str, str]], list[tuple[str, str]
     return [place] * export.collect_flow_logs, [place] * export.collect_firewall_logs
 
 
-def _remember(table: LakeTable, sources: Sequence[Snapshot], hours: Sequence[_Hour]) -> None:
+def _remember(table: LakeTable, hours: Sequence[_Hour], sources: Sequence[Snapshot]) -> None:
     """After the rows, so that a run that is killed in between counts the hours again."""
     marks = {hour.mark: hour.rows for hour in hours}
     marks |= {

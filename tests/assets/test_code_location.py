@@ -40,6 +40,7 @@ GRAPH = {
     "rejected_records": (("s3/acme-logs", "s3/dev-logs"), "export x hour"),
     "enriched_flows": (("address_book", "flow_logs"), "export x hour"),
     "deletion_sweep": (("firewall_logs", "flow_log_objects", "flow_logs"), "export x hour"),
+    "cloud_devices": (("address_book", "firewall_logs", "flow_logs"), "none"),
     "metric_series": (("org_accounts",), "hour"),
     "lake_upkeep": ((), "none"),
 }
@@ -102,6 +103,7 @@ def test_each_export_has_a_sensor_and_the_rest_has_schedules(definitions: dg.Def
     assert {schedule.name: schedule.cron_schedule for schedule in repository.schedule_defs} == {
         "accounts_every_hour": "0 * * * *",
         "metadata_every_quarter_hour": "*/15 * * * *",
+        "devices_every_quarter_hour": "5,20,35,50 * * * *",
         "metrics_every_five_minutes": "*/5 * * * *",
         "upkeep_every_hour": "25 * * * *",
     }

@@ -12,7 +12,6 @@ import pytest
 
 from kentik_dagster.configuration import Export
 from kentik_dagster.core.schemas import polars_schema
-from kentik_dagster.errors import LakeError
 from kentik_dagster.lake.compaction import compact
 from kentik_dagster.lake.tables import Lake
 from kentik_dagster.lake.upkeep import remove_partition
@@ -203,14 +202,19 @@ def test_progress_says_which_hours_are_counted(logs: Logs) -> None:
     assert said == ["acme 2026-11-23T09: 1 flow_logs counted (1 of 1)"]
 
 
-def test_a_lost_file_is_an_error_and_its_hour_is_counted_once_it_is_back(logs: Logs) -> None:
+def test_a_damaged_hour_hides_no_other_and_is_counted_once_it_can_be_read(logs: Logs) -> None:
     logs.flows(hour(0), {"vpc_id": "vpc-1"})
+    logs.flows(hour(1), {"vpc_id": "vpc-2"})
     snapshot = logs.lake["flow_logs"].open()
-    file = Path(snapshot.handle.folder) / snapshot.files["path"][0]
+    (path,) = snapshot.files_of({"hour": "2026-11-23T09"})["path"]
+    file = Path(snapshot.handle.folder) / path
     kept = file.rename(file.with_suffix(".kept"))
 
-    with pytest.raises(LakeError, match="flow_logs"):
-        logs.count()
+    damaged = logs.count()
     kept.rename(file)
+    mended = logs.count()
 
-    assert logs.statuses() == {"vpc-1": "OK"}
+    assert damaged.devices["device_id"].to_list() == ["vpc-2"]
+    assert [failure.split(": cannot read")[0] for failure in damaged.failures] == ["acme 2026-11-23T09"]
+    assert mended.devices["device_id"].to_list() == ["vpc-1", "vpc-2"]
+    assert (mended.hours, mended.failures) == (1, ())

@@ -245,6 +245,25 @@ def test_a_device_is_silent_when_it_sent_nothing_in_the_hour_before_the_newest(l
     assert device["status"] == status
 
 
+def test_an_hour_that_is_read_again_replaces_its_rates() -> None:
+    of_vpc = record(5, vpc_id="vpc-1")
+    at_first = seen(of_vpc)
+    later = seen(of_vpc, record(30, vpc_id="vpc-2"))
+
+    rates = dict(merged_devices(at_first, later).select("device_id", "flows_per_second").iter_rows())
+
+    assert at_first["flows_per_second"].to_list() == [1 / 300]
+    assert rates["vpc-1"] == 1 / (26 * 60)
+
+
+def test_an_older_hour_that_is_read_later_does_not_replace_rates() -> None:
+    newer, older = seen(record(70, vpc_id="vpc-1")), seen(*[record(10, vpc_id="vpc-1")] * 5)
+
+    (device,) = merged_devices(newer, older).to_dicts()
+
+    assert (device["first_seen_at"], device["flows_per_second"]) == (minute(10), 1 / 300)
+
+
 def test_an_export_that_stands_still_does_not_silence_its_devices() -> None:
     before = pl.DataFrame(listed(seen(record(vpc_id="vpc-1")), newest=10), schema=NO_DEVICES.schema)
 

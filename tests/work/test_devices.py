@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+import time_machine
 
 from kentik_dagster.configuration import Export
 from kentik_dagster.core.schemas import polars_schema
@@ -204,7 +205,8 @@ def test_progress_says_which_hours_are_counted(logs: Logs) -> None:
 
 def test_a_damaged_hour_hides_no_other_and_is_counted_once_it_can_be_read(logs: Logs) -> None:
     logs.flows(hour(0), {"vpc_id": "vpc-1"})
-    logs.flows(hour(1), {"vpc_id": "vpc-2"})
+    with time_machine.travel(datetime.now(UTC) + timedelta(days=2)):  # so long that the first would be out of sight
+        logs.flows(hour(1), {"vpc_id": "vpc-2"})
     snapshot = logs.lake["flow_logs"].open()
     (path,) = snapshot.files_of({"hour": "2026-11-23T09"})["path"]
     file = Path(snapshot.handle.folder) / path

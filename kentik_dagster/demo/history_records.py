@@ -31,7 +31,8 @@ TRUTH = {
 }
 # Whose record does not say whose interface it is.
 _OF_AWS = ("network_load_balancer", "vpc_endpoint")
-_WORDS = {"external": "external", "on_premises": "unknown", "nobody": "unknown"}
+# Routes tell what lies behind a VPN: it is known to be none of the organization's interfaces, as the internet is.
+_WORDS = {"external": "external", "on_premises": "external", "nobody": "unknown"}
 
 
 def view_rows(network: Network, spoken: Sequence[Talk]) -> pl.DataFrame:

@@ -156,11 +156,11 @@ def through_nat(instance: End, gateway: End, server: End) -> list[View]:
     assert instance.interface is not None
     assert gateway.interface is not None
     request = View(
-        is_request=True, observer=instance.interface, src=instance, dst=server, pkt_src=instance, pkt_dst=server,
+        is_request=True, observer=instance.interface, src=instance.as_its_own, dst=server, pkt_src=instance, pkt_dst=server,
         direction="egress", path=1, is_primary=True, gateway_type="nat_gateway",
     )  # fmt: skip
     response = View(
-        is_request=False, observer=instance.interface, src=server, dst=instance, pkt_src=server, pkt_dst=instance,
+        is_request=False, observer=instance.interface, src=server, dst=instance.as_its_own, pkt_src=server, pkt_dst=instance,
         direction="ingress", is_primary=True, gateway_type="nat_gateway",
     )  # fmt: skip
     asked, answered = (
@@ -169,10 +169,10 @@ def through_nat(instance: End, gateway: End, server: End) -> list[View]:
     )
     return [
         request,
-        replace(asked, dst=gateway, direction="ingress"),
+        replace(asked, src=instance, dst=gateway, direction="ingress"),
         replace(asked, src=gateway, pkt_src=gateway, path=8),
         replace(answered, dst=gateway, pkt_dst=gateway),
-        replace(answered, src=gateway, direction="egress", path=1),
+        replace(answered, src=gateway, dst=instance, direction="egress", path=1),
         response,
     ]
 

@@ -246,6 +246,5 @@ def is_visible(account: str, at: datetime) -> bool:
 
 def sightings(network: Network, interface: Interface) -> list[datetime]:
     """The snapshots that saw this state of an interface, in order."""
-    names = {account_id: name for name, account_id in network.account_ids.items()}
-    account = names[interface.account_id]
+    (account,) = (name for name, account_id in network.account_ids.items() if account_id == interface.account_id)
     return [at for at in SNAPSHOTS if interface.since <= at < interface.until and is_visible(account, at)]

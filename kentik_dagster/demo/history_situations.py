@@ -55,16 +55,6 @@ class _Here:
         return Way(path=1, gateway_type="transit_gateway", attachments=(client, server))
 
 
-def _pairs(client: str, server: str, way: Way = Way(), port: int = 443) -> Callable[[Network, Size], Conversations]:  # noqa: B008
-    """Each client of a name with the server of the same number."""
-
-    def conversations(network: Network, size: Size) -> Conversations:
-        for place in range(size.pairs):
-            yield port, _Here(network).talk(f"{client}-{place}", f"{server}-{place}", way)
-
-    return conversations
-
-
 def _plain(network: Network, size: Size) -> Conversations:
     here, names = _Here(network), ["shop", *(f"shop-{region}" for region in size.regions[1:])]
     for name in names:
@@ -119,6 +109,11 @@ def _twin_ranges_over_transit_gateway(network: Network, size: Size) -> Conversat
     here = _Here(network)
     for place in range(size.pairs):
         yield 5432, here.talk(f"hub-to-a-{place}", f"twin-c-db-{place}", here.transit("hub", "twin-c"))
+
+
+def _shared_subnet(network: Network, size: Size) -> Conversations:
+    for place in range(size.pairs):
+        yield 443, _Here(network).talk(f"shared-payments-{place}", f"shared-analytics-{place}")
 
 
 def _ipv6(network: Network, size: Size) -> Conversations:
@@ -239,7 +234,7 @@ SITUATIONS: dict[str, Situation] = {
     "twin_ranges": _twin_ranges,
     "twin_ranges_peered": _twin_ranges_peered,
     "twin_ranges_over_transit_gateway": _twin_ranges_over_transit_gateway,
-    "shared_subnet": _pairs("shared-payments", "shared-analytics"),
+    "shared_subnet": _shared_subnet,
     "ipv6": _ipv6,
     "nat_gateway": _nat_gateway,
     "transit_gateway": _transit_gateway,

@@ -153,18 +153,16 @@ def _over_the_transit_gateway(network: Network, common: View, way: Way) -> Itera
 
 def through_nat(instance: End, gateway: End, server: End) -> list[View]:
     """A private instance and an internet server: two views of the instance, four of the gateway."""
-    assert instance.interface is not None
-    assert gateway.interface is not None
     request = View(
-        is_request=True, observer=instance.interface, src=instance.as_its_own, dst=server, pkt_src=instance, pkt_dst=server,
-        direction="egress", path=1, is_primary=True, gateway_type="nat_gateway",
+        is_request=True, observer=_interface(instance), src=instance.as_its_own, dst=server,
+        pkt_src=instance, pkt_dst=server, direction="egress", path=1, is_primary=True, gateway_type="nat_gateway",
     )  # fmt: skip
     response = View(
-        is_request=False, observer=instance.interface, src=server, dst=instance.as_its_own, pkt_src=server, pkt_dst=instance,
-        direction="ingress", is_primary=True, gateway_type="nat_gateway",
+        is_request=False, observer=_interface(instance), src=server, dst=instance.as_its_own,
+        pkt_src=server, pkt_dst=instance, direction="ingress", is_primary=True, gateway_type="nat_gateway",
     )  # fmt: skip
     asked, answered = (
-        replace(view, observer=gateway.interface, path=None, is_primary=False, gateway_type=None)
+        replace(view, observer=_interface(gateway), path=None, is_primary=False, gateway_type=None)
         for view in (request, response)
     )
     return [
@@ -179,17 +177,15 @@ def through_nat(instance: End, gateway: End, server: End) -> list[View]:
 
 def through_balancer(network: Network, client: End, balancer: End, target: End) -> list[View]:
     """A network load balancer that keeps the client's address: the client speaks to it, the target sees the client."""
-    assert balancer.interface is not None
-    assert target.interface is not None
     out = "internet_gateway" if client.interface is None else None
     forwarded = list(views_one_way(network, client, target, Way(), is_request=True))
     at_client = [
         replace(view, dst=balancer, pkt_dst=balancer) for view in forwarded if view.observer is client.interface
     ]
     at_target = [replace(view, gateway_type=None) for view in forwarded if view.observer is target.interface]
-    inward = replace(at_target[0], observer=balancer.interface, is_primary=False)
+    inward = replace(at_target[0], observer=_interface(balancer), is_primary=False)
     response = list(views_one_way(network, target, client, Way(path=8 if out else 1), is_request=False))
-    outward = replace(response[0], observer=balancer.interface, is_primary=False)
+    outward = replace(response[0], observer=_interface(balancer), is_primary=False)
     return [
         *at_client,
         replace(inward, dst=balancer, pkt_dst=balancer),
@@ -200,3 +196,9 @@ def through_balancer(network: Network, client: End, balancer: End, target: End) 
         replace(outward, src=balancer, pkt_src=balancer),
         *(replace(view, src=balancer, pkt_src=balancer) for view in response[1:]),
     ]
+
+
+def _interface(end: End) -> Interface:
+    if end.interface is None:
+        raise ValueError(f"nothing records at {end.address}: give an end that has an interface")
+    return end.interface

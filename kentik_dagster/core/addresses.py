@@ -12,6 +12,7 @@ from kentik_dagster.catalog.addresses import NOT_INTERNET
 
 # IPv4 addresses stand among the IPv6 ones as ::ffff:a.b.c.d (RFC 4291 §2.5.5.2), so that one number serves both.
 _MAPPED = 0xFFFF << 32
+FIRST_IPV4, LAST_IPV4 = _MAPPED, _MAPPED + 0xFFFF_FFFF
 # No leading zeros: some read them as octal.
 _OCTET = r"(0|[1-9][0-9]{0,2})"
 _OCTETS = rf"^{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}$"

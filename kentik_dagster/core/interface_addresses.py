@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from kentik_dagster.core.resource_states import NEVER, of_type, split_by_name
+from kentik_dagster.core.resource_states import of_type, split_by_name
 
 _ADDRESS = pl.Struct({"PrivateIpAddress": pl.String, "Association": pl.Struct({"PublicIp": pl.String})})
 _INTERFACE = pl.Struct({

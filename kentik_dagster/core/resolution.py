@@ -1,167 +1,202 @@
-"""Who had an address at a moment, as seen from a VPC: found by rule, or said not to be known.
+"""Who had an address at a moment, as seen from a place in the network: found by rule, or said not to be known.
 
-An address is looked up in the VPC of the record; then, if that VPC's ranges do not hold it, in the VPCs peered
-with it; then, only if it is unique there, in the organization: one interface has it, and no other VPC's range
-holds it. A range that holds the address ends the search: its owner is there or not known, so overlapping ranges
-never give a wrong owner.
+A record's own end is the interface that recorded it. Any other address is looked up in the VPC of the record; then, if
+that VPC's ranges do not hold it, where the subnet's route leads, else in the VPCs that can be reached by peering and
+transit gateways; then, only if it is unique there, in the organization: one interface has it, and no other VPC's range
+holds it. A range that holds the address ends the search: its owner is there or not known, so overlapping ranges never
+give a wrong owner.
 """
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import polars as pl
 
-from kentik_dagster.catalog.tables import END_COLUMNS
-from kentik_dagster.core.addresses import address_numbers, ranges
+from kentik_dagster.core.address_index import AddressIndex
+from kentik_dagster.core.addresses import address_numbers
 from kentik_dagster.core.schemas import require
+from kentik_dagster.core.topology import Topology
 
-_QUESTION = ("vpc_id", "address", "epoch")
-
-
-def epochs(book: pl.DataFrame, moments: pl.Series, addresses: pl.Series) -> pl.DataFrame:
-    """The stretches of time within which nothing in the book changes that concerns these addresses.
-
-    Returns:
-        One row per stretch, in order: `epoch` (uint32, from 0), `epoch_at` (an instant that stands for it; the
-        first is the earliest moment).
-    """
-    known = moments.drop_nulls().sort()
-    concerned = book.filter((pl.col("kind") != "interface_address") | pl.col("address").is_in(addresses.implode()))
-    edges = pl.concat([concerned["valid_from"], concerned["valid_to"]]).drop_nulls().unique()
-    inside = edges.filter(edges.is_between(known[0], known[-1], closed="right")) if len(known) else edges.clear()
-    instants = pl.concat([known.head(1), inside]).sort()
-    return pl.DataFrame({"epoch_at": instants}).with_row_index("epoch")
+QUESTION = ("vpc_id", "via", "address", "own_eni_id", "at")
+ANSWER = pl.Schema({
+    "owner": pl.UInt32(), "resolution": pl.String(), "is_on_premises": pl.Boolean(), "gateway_id": pl.String(),
+    "gateway_type": pl.String(), "forwarding_state": pl.String(), "aws_service": pl.String(),
+})  # fmt: skip
 
 
-def resolve(questions: pl.DataFrame, book: pl.DataFrame) -> pl.DataFrame:
+def resolve(questions: pl.DataFrame, index: AddressIndex) -> pl.DataFrame:
     """Answer who had each address.
 
     Args:
-        questions: one row per distinct question: `vpc_id` (null: the record's VPC is not known), `address`,
-            `epoch`, `epoch_at` (UTC).
-        book: rows of `address_book`.
+        questions: one row per distinct question: `vpc_id` (null: the record's VPC is not known), `via` (the route table
+            of the record's subnet, or the transit gateway that recorded; null: not known), `address`, `own_eni_id`
+            (the interface that recorded, where the address is its own; else null), `at` (an instant, UTC).
 
     Returns:
-        One row per question: `vpc_id`, `address`, `epoch`, the columns of END_COLUMNS prefixed `end_` (null
-        unless found), and `end_resolution`:
-        `exact` (that interface had it then), `earliest` (older than the first snapshot, which saw it there),
-        `external` (an internet address that is not ours), `ambiguous` (several had it), `unknown`.
+        One row per question, in the same order: `owner` (a row of `index.owners`, null unless found),
+        `resolution`: `exact` (that interface had it then), `earliest` (older than the first snapshot, which saw it
+        there), `external` (not in AWS's networks of the organization: on the internet, or on premises),
+        `ambiguous` (several had it), `unknown`; `is_on_premises`; `gateway_id`, `gateway_type` and `forwarding_state`
+        of the route to it (null inside the VPC); and `aws_service`, in whose address ranges it lies.
     """
-    require(questions, *_QUESTION, "epoch_at", by="resolve")
-    require(book, "kind", "address", "vpc_id", "valid_from", "valid_to", "eni_id", by="resolve")
-    asked = questions.join(address_numbers(questions["address"]), on="address", how="left")
-    owners = book.filter(pl.col("kind") == "interface_address")
-    blocks = _blocks(book)
-
-    own = _found(asked.with_columns(scope=pl.col("vpc_id")), owners)
-    rest = asked.join(own, on=_QUESTION, how="anti", nulls_equal=True)
-
-    held_here = _held(rest.with_columns(scope=pl.col("vpc_id")), blocks)
-    unknown_here = _said(held_here.select(*_QUESTION).unique(), "unknown")
-    rest = rest.join(held_here, on=_QUESTION, how="anti", nulls_equal=True)
-
-    in_peers = _in_peers(rest, book, owners, blocks)
-    rest = rest.join(in_peers, on=_QUESTION, how="anti", nulls_equal=True)
-
-    anywhere = _anywhere(_may_be_anywhere(rest, blocks), owners, blocks)
-    rest = rest.join(anywhere, on=_QUESTION, how="anti", nulls_equal=True)
-
-    outside = _said(rest.filter(pl.col("is_internet")).select(*_QUESTION), "external")
-    unknown = _said(rest.filter(pl.col("is_internet").ne_missing(True)).select(*_QUESTION), "unknown")
-    return pl.concat([own, unknown_here, in_peers, anywhere, outside, unknown], how="diagonal")
-
-
-def _standing(at: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
-    """Whether a row of the book stood at an instant; and whether it is only known to have stood later."""
-    exact = (pl.col("valid_from") <= at) & (pl.col("valid_to").is_null() | (at < pl.col("valid_to")))
-    earliest = pl.col("since_first_snapshot") & (at < pl.col("valid_from"))
-    return exact.alias("is_exact"), earliest.alias("is_earliest")
-
-
-def _found(asked: pl.DataFrame, owners: pl.DataFrame, *, scoped: bool = True) -> pl.DataFrame:
-    """The questions for which an interface in `scope` had the address then, answered."""
-    known = owners.rename({name: f"end_{name}" for name in END_COLUMNS})
-    if scoped:
-        candidates = asked.join(known.with_columns(scope=pl.col("end_vpc_id")), on=["scope", "address"], how="inner")
-    else:
-        candidates = asked.join(known, on="address", how="inner")
-    exact, earliest = _standing(pl.col("epoch_at"))
-    candidates = candidates.with_columns(exact, earliest).filter(pl.col("is_exact") | pl.col("is_earliest"))
-    # What was true then outweighs what was only true later.
-    candidates = candidates.filter(pl.col("is_exact") == pl.col("is_exact").any().over(_QUESTION))
-    several = pl.col("end_eni_id").n_unique().over(_QUESTION) > 1
-    word = (
-        pl.when(several).then(pl.lit("ambiguous")).when("is_exact").then(pl.lit("exact")).otherwise(pl.lit("earliest"))
+    require(questions, *QUESTION, by="resolve")
+    asked = (
+        questions.with_row_index("question")
+        .join(address_numbers(questions["address"]), on="address", how="left", maintain_order="left")
+        .sort("at", maintain_order=True)
     )
-    answered = candidates.with_columns(end_resolution=word).unique(_QUESTION, keep="first", maintain_order=True)
-    is_clear = pl.col("end_resolution") != "ambiguous"
-    return answered.select(
-        *_QUESTION,
-        *(pl.when(is_clear).then(pl.col(f"end_{name}")).alias(f"end_{name}") for name in END_COLUMNS),
-        "end_resolution",
-    )
+    answered = [
+        _at(part, index, index.topology(part["at"][0])) for part in asked.partition_by("at", maintain_order=True)
+    ]
+    if not answered:
+        return pl.DataFrame(schema=ANSWER)
+    return pl.concat(answered).sort("question").select(ANSWER.names())
 
 
-def _blocks(book: pl.DataFrame) -> pl.DataFrame:
-    held = book.filter(pl.col("kind") == "vpc_cidr").rename({"address": "cidr_block", "vpc_id": "scope"})
-    return held.join(ranges(held["cidr_block"]), on="cidr_block").select(
-        "scope", "first", "last", "valid_from", "valid_to", "since_first_snapshot"
-    )
+class _Open:
+    """Questions of which some are answered already."""
+
+    def __init__(self, asked: pl.DataFrame) -> None:
+        self.asked = asked.with_columns(
+            owner=pl.lit(None, pl.UInt32), resolution=pl.lit(None, pl.String), is_on_premises=pl.lit(False)
+        )
+
+    def rest(self) -> pl.DataFrame:
+        """The questions without an answer, with the `row` that an answer has to name."""
+        open_ = self.asked.with_row_index("row").filter(pl.col("resolution").is_null())
+        return open_.drop("owner", "resolution", "is_on_premises")
+
+    def say(self, answers: pl.DataFrame) -> None:
+        """Note answers: `row`, `resolution`, and if there is one, `owner` and `is_on_premises`."""
+        said = answers.rename({name: f"said_{name}" for name in answers.columns if name != "row"})
+        columns = [name for name in ("owner", "resolution", "is_on_premises") if name in answers.columns]
+        self.asked = (
+            self.asked.with_row_index("row")
+            .join(said, on="row", how="left", maintain_order="left")
+            .with_columns(pl.coalesce(f"said_{name}", name).alias(name) for name in columns)
+            .drop("row", *(f"said_{name}" for name in columns))
+        )
 
 
-def _held(asked: pl.DataFrame, blocks: pl.DataFrame) -> pl.DataFrame:
-    """The questions whose address lies in a range that `scope` had then: `vpc_id`, `address`, `epoch`, `scope`."""
-    exact, earliest = _standing(pl.col("epoch_at"))
+def _at(asked: pl.DataFrame, index: AddressIndex, topology: Topology) -> pl.DataFrame:
+    """The questions of one instant, answered."""
+    ends = _Open(asked)
+    ends.say(_own_ends(ends.rest(), index))
+    ends.say(_in_vpc(ends.rest().with_columns(scope="vpc_id"), index, topology, ends_search=True))
+    rest = ends.rest()
+    routed = pl.concat([rest.select("row"), topology.routed(rest)], how="horizontal")
+    ends.say(_along_routes(rest, routed, index, topology))
+    ends.say(_in_reach(ends.rest(), index, topology))
+    ends.say(_anywhere(ends.rest(), index, topology))
+    rest = ends.rest()
+    word = pl.when(pl.col("is_internet")).then(pl.lit("external")).otherwise(pl.lit("unknown"))
+    ends.say(rest.select("row", resolution=word))
+    gateways = routed.select("row", "gateway_id", "gateway_type", "forwarding_state")
     return (
-        asked.join(blocks, on="scope", how="inner")
-        .filter(pl.col("number").is_between("first", "last"), exact | earliest)
-        .select(*_QUESTION, "scope")
-        .unique()
+        ends.asked.with_row_index("row")
+        .join(gateways, on="row", how="left", maintain_order="left")
+        .with_columns(aws_service=pl.when(pl.col("resolution") == "external").then(topology.services(ends.asked)))
+        .select("question", *ANSWER.names())
     )
 
 
-def _in_peers(asked: pl.DataFrame, book: pl.DataFrame, owners: pl.DataFrame, blocks: pl.DataFrame) -> pl.DataFrame:
-    """The questions whose address lies in a peered VPC, answered; two such VPCs make them ambiguous."""
-    peerings = book.filter(pl.col("kind") == "peering").select(
-        "vpc_id", pl.col("peer_vpc_id").alias("scope"), "valid_from", "valid_to", "since_first_snapshot"
+def _own_ends(rest: pl.DataFrame, index: AddressIndex) -> pl.DataFrame:
+    """The interface that recorded is the owner, whatever is known of it."""
+    own = rest.filter(pl.col("own_eni_id").is_not_null())
+    found = index.interface(own.select(pl.col("own_eni_id").alias("eni_id"), "at"))
+    word = pl.when(found["is_earliest"]).then(pl.lit("earliest")).otherwise(pl.lit("exact"))
+    return own.select("row", owner=found["owner"], resolution=word)
+
+
+def _in_vpc(asked: pl.DataFrame, index: AddressIndex, topology: Topology, *, ends_search: bool) -> pl.DataFrame:
+    """Who had the address in the VPC of column `scope`.
+
+    Args:
+        ends_search: an address that nobody had is `unknown` if the VPC's ranges hold it; else it always is.
+    """
+    places = asked.select(pl.col("scope").alias("vpc_id"), "address", "at")
+    found = index.at_place(places)
+    had = asked.with_row_index("asked").join(found, on="asked", how="left", maintain_order="left")
+    ranges = topology.delegated(asked, scope="scope")
+    delegated = index.interface(ranges.with_columns(at=asked["at"]))
+    by_range = pl.when(delegated["is_earliest"]).then(pl.lit("earliest")).otherwise(pl.lit("exact"))
+    is_held = topology.is_own(places.with_columns(number=asked["number"])) if ends_search else pl.lit(True)
+    return had.select(
+        "row",
+        owner=pl.when(pl.col("owners") == 1)
+        .then("owner")
+        .when(pl.col("owners").is_null())
+        .then(delegated["owner"]),
+        resolution=pl.when(pl.col("owners") > 1)
+        .then(pl.lit("ambiguous"))
+        .when(pl.col("owners") == 1)
+        .then("word")
+        .when(delegated["owner"].is_not_null())
+        .then(by_range)
+        .when(is_held)
+        .then(pl.lit("unknown")),
+    ).drop_nulls("resolution")  # fmt: skip
+
+
+def _along_routes(rest: pl.DataFrame, routed: pl.DataFrame, index: AddressIndex, topology: Topology) -> pl.DataFrame:
+    """Where the most specific route of the record's subnet leads: into one VPC, or out of AWS."""
+    leads = rest.with_columns(scope=routed["target_vpc_id"]).filter(pl.col("scope").is_not_null())
+    # Some routes lead to more than is there: a VPC whose ranges are known, and do not hold the address, is not meant.
+    known = leads["scope"].is_in(topology.known_vpcs.implode())
+    holds = topology.is_own(leads.select(pl.col("scope").alias("vpc_id"), "number"))
+    inside = _in_vpc(leads.filter(holds | ~known), index, topology, ends_search=False)
+    outside = rest.filter(routed["is_on_premises"]).select(
+        "row", owner=pl.lit(None, pl.UInt32), resolution=pl.lit("external"), is_on_premises=pl.lit(True)
     )
-    exact, earliest = _standing(pl.col("epoch_at"))
-    reachable = (
-        asked.join(peerings, on="vpc_id", how="inner")
-        .filter(exact | earliest)
-        .drop("valid_from", "valid_to", "since_first_snapshot")
-        .unique([*_QUESTION, "scope"])
+    is_service = (routed["gateway_type"] == "vpc_endpoint").fill_null(False) & rest["is_internet"].fill_null(False)
+    services = rest.filter(is_service).select("row", resolution=pl.lit("external"))
+    return pl.concat([inside, outside, services], how="diagonal").unique("row", keep="first", maintain_order=True)
+
+
+def _in_reach(rest: pl.DataFrame, index: AddressIndex, topology: Topology) -> pl.DataFrame:
+    """The questions whose address a VPC in reach holds, answered; two such VPCs make them ambiguous."""
+    held = topology.reachable(rest.select("row", "vpc_id", "number"))
+    one = rest.join(held.filter(pl.col("targets") == 1).select("row", scope="target_vpc_id"), on="row", how="inner")
+    several = held.filter(pl.col("targets") > 1).select("row", resolution=pl.lit("ambiguous"))
+    behind = rest.filter(topology.is_on_premises(rest.select("row", "vpc_id", "number")))
+    outside = behind.join(held, on="row", how="anti").select(
+        "row", resolution=pl.lit("external"), is_on_premises=pl.lit(True)
     )
-    held = _held(reachable, blocks).with_columns(places=pl.len().over(_QUESTION))
-    several = _said(held.filter(pl.col("places") > 1).select(*_QUESTION).unique(), "ambiguous")
-    one = asked.join(held.filter(pl.col("places") == 1).drop("places"), on=_QUESTION, how="inner", nulls_equal=True)
-    found = _found(one, owners)
-    lost = _said(one.join(found, on=_QUESTION, how="anti", nulls_equal=True).select(*_QUESTION), "unknown")
-    return pl.concat([several, found, lost], how="diagonal")
+    return pl.concat([_in_vpc(one, index, topology, ends_search=False), several, outside], how="diagonal")
 
 
-def _may_be_anywhere(asked: pl.DataFrame, blocks: pl.DataFrame) -> pl.DataFrame:
-    """Internet addresses; and others where the record's VPC is known, so that they are known not to lie in it."""
-    known_vpcs = blocks.select(pl.col("scope").alias("vpc_id")).unique()
-    inside = asked.filter(pl.col("is_internet").ne_missing(True)).join(known_vpcs, on="vpc_id", how="semi")
-    return pl.concat([asked.filter(pl.col("is_internet")), inside])
+def _anywhere(rest: pl.DataFrame, index: AddressIndex, topology: Topology) -> pl.DataFrame:
+    """The questions for which one interface of the organization had the address, and nothing speaks for another.
 
-
-def _anywhere(asked: pl.DataFrame, owners: pl.DataFrame, blocks: pl.DataFrame) -> pl.DataFrame:
-    """The questions for which interfaces of the organization had the address then, answered."""
-    found = _found(asked, owners, scoped=False)
-    found_in = found.filter(pl.col("end_resolution") != "ambiguous").select(*_QUESTION, "end_vpc_id")
-    exact, earliest = _standing(pl.col("epoch_at"))
-    # Where another VPC has the same range, the one interface that is known need not be the one that was meant.
-    held_elsewhere = (
-        asked.join(found_in, on=_QUESTION, how="inner", nulls_equal=True)
-        .join_where(blocks, pl.col("number") >= pl.col("first"), pl.col("number") <= pl.col("last"))
-        .filter(exact | earliest, pl.col("scope") != pl.col("end_vpc_id"))
-        .select(*_QUESTION)
-        .unique()
+    A private address is asked for only where the record's VPC is known, so that it is known not to lie in it.
+    """
+    is_known = pl.col("vpc_id").is_in(topology.vpcs_ever.implode()).fill_null(False)
+    asked = rest.filter(pl.col("is_internet").fill_null(False) | is_known)
+    found = index.at_address(asked.select("address", "at"))
+    holders = pl.concat([asked.select("row"), topology.holders(asked)], how="horizontal").with_row_index("asked")
+    told = holders.join(found, on="asked", how="inner", maintain_order="left")
+    its_vpc = index.owners["vpc_id"].cast(pl.String).gather(told["owner"])
+    is_clear = (pl.col("owners") == 1) & (
+        (pl.col("holders") == 0) | ((pl.col("holders") == 1) & (pl.col("holder") == its_vpc).fill_null(False))
     )
-    clear = found.join(held_elsewhere, on=_QUESTION, how="anti", nulls_equal=True)
-    return pl.concat([clear, _said(held_elsewhere, "ambiguous")], how="diagonal")
+    return told.select(
+        "row",
+        owner=pl.when(is_clear).then("owner"),
+        resolution=pl.when(is_clear).then("word").otherwise(pl.lit("ambiguous")),
+    )
 
 
-def _said(asked: pl.DataFrame, word: str) -> pl.DataFrame:
-    return asked.with_columns(end_resolution=pl.lit(word))
+def instants(index: AddressIndex, moments: pl.Series) -> pl.DataFrame:
+    """The instants that stand for the times of records, as far as ranges, routes and connections go.
+
+    Returns:
+        One row per stretch within which the network did not change, in order: `instant`. The first is the earliest of
+        the moments; a moment belongs to the last instant that is not after it.
+    """
+    begin: datetime | None = moments.min()  # type: ignore[assignment]
+    if begin is None:
+        return pl.DataFrame({"instant": moments.clear()})
+    edges = index.network_edges
+    inside = edges.filter(edges.is_between(begin, moments.max(), closed="right"))
+    return pl.DataFrame({"instant": pl.concat([pl.Series([begin], dtype=moments.dtype), inside]).unique().sort()})

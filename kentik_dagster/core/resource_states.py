@@ -21,8 +21,8 @@ def resource_states(changes: pl.DataFrame) -> pl.DataFrame:
     Returns:
         One row per state: `resource_type`, `resource_id`, `name`, `region`, `owner_account_id`, `attributes`, `tags`,
         `observed_at` and `valid_from` (the first snapshot that saw it so), `valid_to` (the first that saw it
-        otherwise, else NEVER), `since_first_snapshot`. What several accounts or regions see is there as one of them sees
-        it: its owner, if the owner's account is collected.
+        otherwise, else NEVER), `since_first_snapshot`. What several accounts or regions see is there as one of them
+        sees it: its owner, if the owner's account is collected.
     """
     first = changes.group_by("account_id", "region").agg(pl.col("observed_at").min().alias("first_snapshot_at"))
     states = (

@@ -9,13 +9,12 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 
 from kentik_dagster.catalog.tables import TABLES
+from kentik_dagster.core.address_index import AddressIndex
 from kentik_dagster.core.resolution import resolve
 from kentik_dagster.core.schemas import polars_schema
 
 BOOK = polars_schema(TABLES["address_book"])
-QUESTIONS = pl.Schema(
-    {"vpc_id": pl.String(), "address": pl.String(), "epoch": pl.UInt32(), "epoch_at": BOOK["valid_from"]}
-)
+QUESTIONS = pl.Schema({**dict.fromkeys(("vpc_id", "via", "address", "own_eni_id"), pl.String()), "at": BOOK["valid_from"]})
 Question = tuple[str | None, str | None, int]  # VPC, address, minute
 Answer = tuple[str, str | None, str | None]  # resolution, interface, VPC
 
@@ -81,8 +80,8 @@ class Peered(Fact):
     def rows(self) -> list[dict[str, object]]:
         (row,) = Fact.rows(self)
         return [
-            row | {"kind": "peering", "peer_vpc_id": self.peer},
-            row | {"kind": "peering", "vpc_id": self.peer, "peer_vpc_id": self.vpc},
+            row | {"kind": "peering", "gateway_id": "pcx-1", "peer_vpc_id": self.peer},
+            row | {"kind": "peering", "gateway_id": "pcx-1", "vpc_id": self.peer, "peer_vpc_id": self.vpc},
         ]
 
 
@@ -92,17 +91,15 @@ def book(facts: Iterable[Fact]) -> pl.DataFrame:
 
 def answers(facts: Iterable[Fact], questions: Collection[Question]) -> dict[Question, Answer]:
     """The answer to each question."""
+    asked = list(questions)
     frame = pl.DataFrame(
-        [(vpc, address, minute, at(minute)) for vpc, address, minute in questions], schema=QUESTIONS, orient="row"
+        [(vpc, None, address, None, at(minute)) for vpc, address, minute in asked], schema=QUESTIONS, orient="row"
     )
-    resolved = resolve(frame, book(facts))
-    assert resolved.height == len(questions)
-    return {
-        (vpc, address, minute): (resolution, eni, found_in)
-        for vpc, address, minute, resolution, eni, found_in in resolved.select(
-            "vpc_id", "address", "epoch", "end_resolution", "end_eni_id", "end_vpc_id"
-        ).iter_rows()
-    }
+    index = AddressIndex(book(facts))
+    resolved = resolve(frame, index)
+    owners = index.owners.select("eni_id", "vpc_id").select(pl.all().cast(pl.String).gather(resolved["owner"]))
+    assert resolved.height == len(asked)
+    return dict(zip(asked, zip(resolved["resolution"], *owners.get_columns(), strict=True), strict=True))
 
 
 def answer(

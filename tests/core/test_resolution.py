@@ -5,8 +5,8 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from kentik_dagster.catalog.tables import END_COLUMNS
-from kentik_dagster.core.resolution import epochs, resolve
+from kentik_dagster.core.address_index import AddressIndex
+from kentik_dagster.core.resolution import instants, resolve
 from tests.core.made_up_book import BOOK, QUESTIONS, Has, Holds, Peered, answer, at, book
 
 MINE = Has("vpc-1", eni="eni-1", address="10.0.0.1")
@@ -158,37 +158,33 @@ def test_ipv6_is_found_as_ipv4_is() -> None:
     assert answer(mine, mine_too, address="2001:db8::2") == ("unknown", NOBODY)
 
 
-def test_what_is_found_is_all_that_the_book_says() -> None:
-    values = {name: f"the {name}" for name in END_COLUMNS if name != "security_group_ids"}
-    row = MINE.rows()[0] | values | {"eni_id": "eni-1", "vpc_id": "vpc-1", "security_group_ids": ["sg-1"]}
-    question = pl.DataFrame([("vpc-1", "10.0.0.1", 0, at(5))], schema=QUESTIONS, orient="row")
-
-    (found,) = resolve(question, pl.DataFrame([row], schema=BOOK)).to_dicts()
-
-    assert found == {"vpc_id": "vpc-1", "address": "10.0.0.1", "epoch": 0, "end_resolution": "exact"} | {
-        f"end_{name}": row[name] for name in END_COLUMNS
-    }
-
-
 def test_no_questions_have_no_answers() -> None:
-    assert resolve(pl.DataFrame(schema=QUESTIONS), book([MINE])).is_empty()
+    assert resolve(pl.DataFrame(schema=QUESTIONS), AddressIndex(book([MINE]))).is_empty()
     assert answer() == ("unknown", NOBODY)
 
 
-# --- epochs -------------------------------------------------------------------------------------------------------
+# --- instants -----------------------------------------------------------------------------------------------------
 
 
-def test_what_happens_to_other_addresses_begins_no_epoch() -> None:
+def moments(*minutes: int) -> pl.Series:
+    return pl.Series([at(minute) for minute in minutes], dtype=BOOK["valid_from"])
+
+
+def test_the_network_has_an_instant_for_the_beginning_and_for_each_change() -> None:
+    index = AddressIndex(book([Holds("vpc-1", block="10.0.0.0/16", begin=3, end=6), MY_RANGE]))
+
+    assert instants(index, moments(1, 9))["instant"].to_list() == [at(1), at(3), at(6)]
+    assert instants(index, moments(4, 5))["instant"].to_list() == [at(4)]
+    assert instants(index, moments()).is_empty()
+
+
+def test_what_happens_to_an_address_concerns_that_address_alone() -> None:
     facts = [
         Has("vpc-1", eni="eni-1", address=address, begin=minute)
         for minute, address in ((1, "10.0.0.1"), (2, "10.0.0.2"))
     ]
-    moments = pl.Series([at(0), at(9)], dtype=BOOK["valid_from"])
+    asked = pl.DataFrame({"address": ["10.0.0.1", "10.0.0.3"]})
 
-    assert epochs(book(facts), moments, pl.Series(["10.0.0.1"]))["epoch_at"].to_list() == [at(0), at(1)]
+    edges = AddressIndex(book(facts)).edges_of(asked, "address", at(0), at(9))
 
-
-def test_without_moments_there_are_no_epochs() -> None:
-    moments = pl.Series([], dtype=BOOK["valid_from"])
-
-    assert epochs(book([MINE]), moments, pl.Series(["10.0.0.1"])).is_empty()
+    assert edges.rows() == [("10.0.0.1", at(1))]

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kentik_dagster.catalog.addresses import NOT_INTERNET
-from kentik_dagster.core.resolution import epochs
+from kentik_dagster.core.address_index import AddressIndex
+from kentik_dagster.core.resolution import instants
 from tests.core.made_up_book import BOOK, Fact, Has, Holds, Peered, answers, at, book
 
 VPCS = ("vpc-1", "vpc-2", "vpc-3")
@@ -141,16 +142,17 @@ def test_an_overlapping_range_never_gives_the_owner_in_another_vpc(world: World)
 
 @settings(deadline=None, max_examples=20)
 @given(worlds, st.lists(st.integers(-1, 7), min_size=1, max_size=5))
-def test_within_an_epoch_no_answer_changes(world: World, minutes: list[int]) -> None:
-    moments = pl.Series([at(minute) for minute in minutes], dtype=BOOK["valid_from"])
+def test_between_two_edges_no_answer_changes(world: World, minutes: list[int]) -> None:
+    index = AddressIndex(book(world.facts))
+    begin, end = at(min(minutes)), at(max(minutes))
 
-    stretches = epochs(book(world.facts), moments, pl.Series(ADDRESSES))
+    network = instants(index, pl.Series([at(minute) for minute in minutes], dtype=BOOK["valid_from"]))["instant"]
+    edges = index.edges_of(pl.DataFrame({"address": ADDRESSES}), "address", begin, end)
 
-    begins = [int((instant - at(0)).total_seconds()) // 60 for instant in stretches["epoch_at"]]
-    assert stretches["epoch"].to_list() == list(range(len(begins)))
-    assert begins == sorted(set(begins))
-    assert begins[0] == min(minutes)
-    for minute in minutes:
-        begin = max(begin for begin in begins if begin <= minute)
-        for vpc, address in product((*VPCS, None), ADDRESSES):
-            assert world.answer(vpc, address, begin) == world.answer(vpc, address, minute)
+    assert network[0] == begin
+    for minute, address in product(minutes, ADDRESSES):
+        own = edges.filter(address=address)["edge"].to_list()
+        last = max(instant for instant in [*network, *own] if instant <= at(minute))
+        for vpc in (*VPCS, None):
+            begun = int((last - at(0)).total_seconds()) // 60
+            assert world.answer(vpc, address, begun) == world.answer(vpc, address, minute)

@@ -215,8 +215,8 @@ def _version_2(network: Network, size: Size) -> Conversations:
 def _blackhole(network: Network, size: Size) -> Conversations:
     here = _Here(network)
     for place in range(size.pairs):
-        gone, dropped = End(f"10.200.0.{place}", kind="nobody"), End(f"10.201.0.{place}", kind="nobody")
-        yield 443, here.send(f"plant-app-{place}", gone, Way(path=4))
+        yield 443, here.send(f"plant-app-{place}", End(f"10.200.0.{place}", kind="nobody"), Way(path=4))
+        dropped = End(f"10.201.0.{place}", kind="nobody")
         yield 443, here.send(f"orders-app-{place}", dropped, here.transit("orders", None))
 
 

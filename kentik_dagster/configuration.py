@@ -166,12 +166,65 @@ class Export(Strict):
         return self.bucket
 
 
+_TRANSPORTS = {"tcp": 6, "udp": 17, "dccp": 33, "sctp": 132}
+
+
+def _protocol(value: Any) -> Any:
+    number = _TRANSPORTS.get(value.lower()) if isinstance(value, str) else value
+    if value is not None and (not isinstance(number, int) or isinstance(number, bool) or not 0 <= number <= 255):
+        raise ValueError(f"{value!r} is no protocol: write tcp, udp, sctp, dccp or a number from 0 to 255")
+    return number
+
+
+def _port_range(value: Any) -> Any:
+    """The first and the last port."""
+    if value is None or isinstance(value, tuple):
+        return value
+    text = "" if isinstance(value, bool) else str(value)
+    match = re.fullmatch(r"\s*([0-9]{1,5})\s*(?:-\s*([0-9]{1,5})\s*)?", text)
+    first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
+    if not 1 <= first <= last <= 65_535:
+        raise ValueError(f'{value!r} is no port: write a number from 1 to 65535, or a range such as "8000-8099"')
+    return first, last
+
+
+class Application(Strict):
+    """The user's own name for what is served at a port, or at the ports from the first to the last."""
+
+    protocol: Annotated[int, BeforeValidator(_protocol)]
+    port: Annotated[tuple[int, int], BeforeValidator(_port_range)]
+    name: Annotated[str, _matching(r"\S(.{0,62}\S)?", "a name of 1 to 64 characters without blanks around it")]
+
+
+DatabaseFile = Annotated[str, _matching(r"(?!.*://).*\S.*", "the path of a local .mmdb file")]
+
+
+class Geoip(Strict):
+    """Databases in MaxMind's format that tell where an address is, and whose. Paths are absolute once loaded."""
+
+    country: DatabaseFile | None = None
+    autonomous_system: Annotated[DatabaseFile | None, Field(alias="as")] = None
+
+
 class Configuration(Strict):
     """The whole file. `lake` is absolute once loaded: a local folder, or s3://bucket/prefix."""
 
     lake: Place = "./lake"
     retention_days: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
+    applications: tuple[Application, ...] = ()
+    geoip: Geoip = Geoip()
     exports: tuple[Export, ...] = ()
+
+    @model_validator(mode="after")
+    def _a_port_has_one_name(self) -> Self:
+        ordered = sorted(self.applications, key=lambda application: (application.protocol, application.port))
+        for one, other in pairwise(ordered):
+            if one.protocol == other.protocol and other.port[0] <= one.port[1]:
+                raise ValueError(
+                    f"applications: port {other.port[0]} of protocol {other.protocol} is named {one.name!r} and "
+                    f"{other.name!r}: give each port one name"
+                )
+        return self
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
@@ -192,6 +245,15 @@ class Configuration(Strict):
     def export(self, name: str) -> Export:
         """The export of that name; KeyError if there is none."""
         return {export.name: export for export in self.exports}[name]
+
+    @property
+    def application_names(self) -> dict[tuple[int, int], str]:
+        """The user's own names of applications, by (protocol, port); ranges are spelled out."""
+        return {
+            (application.protocol, port): application.name
+            for application in self.applications
+            for port in range(application.port[0], application.port[1] + 1)
+        }
 
     @property
     def log_exports(self) -> tuple[Export, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from kentik_dagster.configuration import Configuration, Export
+from kentik_dagster.configuration import Application, Configuration, Export, Geoip, Strict
 from kentik_dagster.errors import ConfigurationError
 
 
@@ -63,11 +63,25 @@ def load_configuration(path: Path) -> Configuration:
         configuration = Configuration.model_validate(document)
     except ValidationError as error:
         raise ConfigurationError(str(path), list(_problems(error, document))) from error
-    if configuration.lake.startswith("s3://"):
-        return configuration
-    lake = (path.parent / Path(configuration.lake).expanduser()).resolve()
-    return configuration.model_copy(update={"lake": str(lake)})
+    lake, geoip = configuration.lake, configuration.geoip
+    places = {
+        "lake": lake if lake.startswith("s3://") else _absolute(lake, path),
+        "geoip": geoip.model_copy(update={key: _absolute(file, path) for key, file in geoip if file is not None}),
+    }
+    return configuration.model_copy(update=places)
 
+
+def _absolute(place: str, path: Path) -> str:
+    """A path as the configuration file means it: from the folder that the file is in."""
+    return str((path.parent / Path(place).expanduser()).resolve())
+
+
+# The parts of the file that have keys of their own, and how such a part is written.
+_PARTS: dict[str, tuple[type[Strict], str]] = {
+    "exports": (Export, "this is an export: write its keys, beginning with `- name: ...`"),
+    "applications": (Application, "this is an application: write it as {protocol: tcp, port: 9092, name: kafka}"),
+    "geoip": (Geoip, "these are keys: write `country:` and `as:`, each with the path of a .mmdb file"),
+}
 
 # What to write where pydantic only says what it expected.
 _EXPECTED = {
@@ -78,7 +92,6 @@ _EXPECTED = {
     "int_parsing": "write a whole number",
     "int_type": "write a whole number",
     "int_from_float": "write a whole number",
-    "model_type": "this is an export: write its keys, beginning with `- name: ...`",
     "invalid_key": "there is no such key",
 }
 
@@ -89,7 +102,7 @@ def _problems(error: ValidationError, document: dict[str, Any]) -> Iterator[str]
         key = str(problem["loc"][-1]) if problem["loc"] else ""
         match problem["type"]:
             case "extra_forbidden":
-                known = (Export if "exports" in problem["loc"] else Configuration).model_fields
+                known = _keys(problem["loc"])
                 near = difflib.get_close_matches(key, known, n=1)
                 yield f"{where}: there is no such key. " + (
                     f"Did you mean '{near[0]}'?" if near else f"The keys are {', '.join(known)}."
@@ -101,10 +114,18 @@ def _problems(error: ValidationError, document: dict[str, Any]) -> Iterator[str]
                 yield f"{where}: {text}" if where else text
             case _ if problem["input"] is None:
                 yield f"{where}: there is no value: write one, or leave the key out; see kentik.example.yaml"
+            case "model_type" if problem["loc"] and problem["loc"][0] in _PARTS:
+                yield f"{where}: {_PARTS[str(problem['loc'][0])][1]}"
             case expected if expected in _EXPECTED:
                 yield f"{where}: {_EXPECTED[expected]}"
             case _:
                 yield f"{where}: {problem['msg'][0].lower()}{problem['msg'][1:]}"
+
+
+def _keys(location: Sequence[int | str]) -> list[str]:
+    """The keys that may stand where an unknown one stands, as the file spells them."""
+    within = _PARTS[str(location[0])][0] if len(location) > 1 and location[0] in _PARTS else Configuration
+    return [field.alias or name for name, field in within.model_fields.items()]
 
 
 def _where(location: Sequence[int | str], document: dict[str, Any]) -> str:

@@ -157,6 +157,39 @@ def test_an_export_is_found_by_its_name(path: Path) -> None:
         configuration.export("other")
 
 
+def test_applications_are_named_by_protocol_and_port(path: Path) -> None:
+    configuration = loaded(
+        path,
+        """
+applications:
+  - {protocol: tcp, port: 9092, name: kafka}
+  - {protocol: UDP, port: "8000-8001", name: voice}
+  - {protocol: 136, port: 7000 - 7000, name: live video}
+""",
+    )
+
+    assert configuration.application_names == {
+        (6, 9092): "kafka",
+        (17, 8000): "voice",
+        (17, 8001): "voice",
+        (136, 7000): "live video",
+    }
+
+
+def test_databases_of_places_are_found_from_the_file(path: Path) -> None:
+    geoip = loaded(path, "geoip: {country: places/country.mmdb, as: /srv/asn.mmdb}").geoip
+
+    assert geoip.country == str(path.parent.resolve() / "places" / "country.mmdb")
+    assert geoip.autonomous_system == "/srv/asn.mmdb"
+
+
+def test_applications_and_databases_may_be_left_out(path: Path) -> None:
+    configuration = loaded(path, LEAST)
+
+    assert configuration.application_names == {}
+    assert (configuration.geoip.country, configuration.geoip.autonomous_system) == (None, None)
+
+
 # --- mistakes of one export ---------------------------------------------------------------------------------------
 
 ALL = "exports[acme-prod]"
@@ -281,6 +314,70 @@ def test_every_mistake_is_told_at_once(path: Path) -> None:
     assert len(mistakes(path, least("region: x", "buckt: x") + "export: []\n")) == 3
 
 
+# --- mistakes of applications and databases -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("item", "problem"),
+    [
+        (
+            "{protocol: tpc, port: 1, name: a}",
+            "applications[0].protocol: 'tpc' is no protocol: write tcp, udp, sctp, dccp or a number from 0 to 255",
+        ),
+        (
+            "{protocol: 256, port: 1, name: a}",
+            "applications[0].protocol: 256 is no protocol: write tcp, udp, sctp, dccp or a number from 0 to 255",
+        ),
+        *(
+            (
+                f"{{protocol: tcp, port: {port}, name: a}}",
+                f"applications[0].port: {value} is no port: write a number from 1 to 65535, or a range such as "
+                '"8000-8099"',
+            )
+            for port, value in [("0", "0"), ("65536", "65536"), ("9-8", "'9-8'"), ("x", "'x'"), ("true", "True")]
+        ),
+        (
+            "{protocol: tcp, port: 1, name: ' '}",
+            "applications[0].name: ' ' is not a name of 1 to 64 characters without blanks around it",
+        ),
+        (
+            "{protocol: tcp, port: 1}",
+            "applications[0].name: this key is missing; see kentik.example.yaml for a value",
+        ),
+        (
+            "{protocol: tcp, ports: 1, port: 1, name: a}",
+            "applications[0].ports: there is no such key. Did you mean 'port'?",
+        ),
+        (
+            "kafka",
+            "applications[0]: this is an application: write it as {protocol: tcp, port: 9092, name: kafka}",
+        ),
+        (
+            "{protocol: tcp, port: 8000-8002, name: a}, {protocol: 6, port: 8002, name: b}",
+            "applications: port 8002 of protocol 6 is named 'a' and 'b': give each port one name",
+        ),
+    ],
+)
+def test_a_mistake_of_an_application_names_the_key_and_the_fix(path: Path, item: str, problem: str) -> None:
+    assert mistakes(path, f"applications: [{item}]") == (problem,)
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("{contry: x}", "geoip.contry: there is no such key. Did you mean 'country'?"),
+        ("{x: y}", "geoip.x: there is no such key. The keys are country, as."),
+        ("/srv/x.mmdb", "geoip: these are keys: write `country:` and `as:`, each with the path of a .mmdb file"),
+        (
+            "{as: 's3://acme/asn.mmdb'}",
+            "geoip.as: 's3://acme/asn.mmdb' is not the path of a local .mmdb file",
+        ),
+    ],
+)
+def test_a_mistake_of_a_database_names_the_key_and_the_fix(path: Path, line: str, problem: str) -> None:
+    assert mistakes(path, f"geoip: {line}") == (problem,)
+
+
 # --- mistakes of several exports ----------------------------------------------------------------------------------
 
 
@@ -373,7 +470,7 @@ def test_a_folder_is_no_file(tmp_path: Path) -> None:
         ("exports: [acme]", "exports[0]: this is an export: write its keys, beginning with `- name: ...`"),
         ("exports: [null]", "exports[0]: there is no value: write one, or leave the key out; see kentik.example.yaml"),
         ("export: []", "export: there is no such key. Did you mean 'exports'?"),
-        ("xyz: []", "xyz: there is no such key. The keys are lake, retention_days, exports."),
+        ("xyz: []", "xyz: there is no such key. The keys are lake, retention_days, applications, geoip, exports."),
         ("1: []", "1: there is no such key"),
         ("lake:", "lake: there is no value: write one, or leave the key out; see kentik.example.yaml"),
         ("lake: 5", "lake: this is text, and YAML reads it as something else: put quotes around it"),

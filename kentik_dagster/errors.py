@@ -75,6 +75,17 @@ class CommitContentionError(LakeError):
         )
 
 
+class PlacesError(KentikDagsterError):
+    """A database of countries or autonomous systems cannot be read, or is one of something else."""
+
+    def __init__(self, path: str, key: str, reason: str) -> None:
+        self.path, self.key = path, key
+        super().__init__(
+            f"cannot use {path}: {reason}.\nCorrect `geoip: {key}` in kentik.yaml, replace the file by a whole one of "
+            "the vendor, or remove the key."
+        )
+
+
 class UnreadableObjectError(KentikDagsterError):
     """An S3 object whose content cannot be read as a flow log; it stays where it is."""
 

@@ -53,7 +53,7 @@ ROOMS = (
     Room("kentik_dagster/aws", (*_PURE, "core", "configuration"),
          ("boto3", "botocore", "jmespath", "isal", "urllib3", *_FRAMES)),
     Room("kentik_dagster/lake", (*_PURE, "core"), ("deltalake", *_FRAMES)),
-    Room("kentik_dagster/work", _STEPS, _FRAMES),
+    Room("kentik_dagster/work", _STEPS, ("maxminddb", *_FRAMES)),
     Room("resources", (*_PURE, "core", "configuration", *_EDGES), ("dagster", "pydantic")),
     Room("assets", (*_STEPS, "resources"), ("dagster", "pydantic", "polars")),
     Room("kentik_dagster/code_location.py", ("errors", "configuration", "assets", "resources"), ("dagster",)),

@@ -27,13 +27,15 @@ def address_book(changes: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:
         Rows of `address_book`, sorted. `valid_from` is the first snapshot that saw it so (for interfaces, when AWS
         attached them, if that was after the snapshot before), `valid_to` the first that saw it otherwise. A thing
         that several accounts see (a shared subnet's interface, both ends of a peering) is there once, as its owner
-        sees it. A row of kind `snapshot` says from when until when changes of an account and region are in the book.
+        sees it. A row of kind `snapshot` says from when until when changes of an account and region are in the book,
+        one of kind `account` how an account is called.
     """
     require(changes, *IDENTITY, "observed_at", "change", "attributes", by="address_book")
     require(accounts, "account_id", "name", by="address_book")
     states = resource_states(changes)
     interfaces = without_overlaps(interface_addresses(states, accounts))
-    return in_order(pl.concat([interfaces, network_ranges(states), network_routes(states), _snapshots(changes)],
+    return in_order(pl.concat([interfaces, network_ranges(states), network_routes(states), _snapshots(changes),
+                               _names(accounts)],
                               how="diagonal"))  # fmt: skip
 
 
@@ -55,4 +57,10 @@ def _snapshots(changes: pl.DataFrame) -> pl.DataFrame:
         pl.lit("snapshot").alias("kind"),
         pl.col("observed_at").min().alias("valid_from"),
         pl.col("observed_at").max(),
+    )
+
+
+def _names(accounts: pl.DataFrame) -> pl.DataFrame:
+    return accounts.group_by("account_id").agg(
+        pl.lit("account").alias("kind"), pl.col("name").drop_nulls().first().alias("account_name")
     )

@@ -78,6 +78,9 @@ class AddressIndex:
         self._by_address = Sorted(self._keys, "address")
         self._by_interface = Sorted(self._keys, "eni_id")
         self._network = network_map(book)
+        self.account_names = book.filter(pl.col("kind") == "account").select(
+            "account_id", pl.col("account_name").cast(pl.Categorical)
+        )
         self.topology = lru_cache(maxsize=_TOPOLOGIES)(self._topology)
 
     def _topology(self, at: datetime) -> Topology:
@@ -87,7 +90,10 @@ class AddressIndex:
     def network_edges(self) -> pl.Series:
         """The instants at which a range, route or connection began or ended, sorted."""
         begun = self._network.filter(~pl.col("since_first_snapshot"))["valid_from"]
-        return pl.concat([begun, self._network["valid_to"]]).drop_nulls().unique().sort()
+        # Whether a delegated range is only known to have stood later is asked as of an address.
+        delegated = self._network.filter(pl.col("kind") == "interface_range")
+        ends = [begun, self._network["valid_to"], delegated["valid_from"], delegated["attached_at"]]
+        return pl.concat(ends).drop_nulls().unique().sort()
 
     def edges_of(self, asked: pl.DataFrame, column: str, begin: datetime, end: datetime) -> pl.DataFrame:
         """When something about an address or interface changed after `begin` and until `end`.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from kentik_dagster.core.entities import entities, named_entities
 from kentik_dagster.core.resource_states import of_type, split_by_name
 
 _ADDRESS = pl.Struct({"PrivateIpAddress": pl.String, "Association": pl.Struct({"PublicIp": pl.String})})
@@ -23,6 +24,7 @@ _INTERFACE = pl.Struct({
     "Groups": pl.List(pl.Struct({"GroupId": pl.String})),
 })  # fmt: skip
 _NAT_GATEWAY = pl.Struct({"NatGatewayAddresses": pl.List(pl.Struct({"NetworkInterfaceId": pl.String}))})
+_ENDPOINT = pl.Struct({"ServiceName": pl.String, "NetworkInterfaceIds": pl.List(pl.String)})
 _SUBNET = pl.Struct({"AvailabilityZoneId": pl.String})
 _LISTED = pl.Struct({"address": pl.String, "is_public": pl.Boolean, "is_range": pl.Boolean, "is_primary": pl.Boolean})
 
@@ -47,15 +49,17 @@ def interface_addresses(states: pl.DataFrame, accounts: pl.DataFrame) -> pl.Data
         interfaces = split_by_name(interfaces, states, resource_type)
     interfaces = split_by_name(interfaces, states, "instance", "tags")
     names = accounts.group_by("account_id").agg(pl.col("name").drop_nulls().first().alias("account_name"))
+    behind = _behind(interfaces, states)
     return _each_address(
-        interfaces.join(_gateways(states), on="eni_id", how="left")
-        .join(names, on="account_id", how="left")
+        pl.concat([interfaces, behind], how="horizontal")
+        .join(names, on="account_id", how="left", maintain_order="left")
         .with_columns(
-            eni_type=pl.when(pl.col("gateway_name").is_not_null()).then(pl.lit("nat_gateway")).otherwise("eni_type"),
-            eni_entity_name=pl.coalesce("gateway_name", "instance_name", "instance_id"),
+            eni_type=pl.when(pl.col("eni_entity_type") == "nat_gateway")
+            .then("eni_entity_type")
+            .otherwise(pl.col("eni_type").replace("natGateway", "nat_gateway")),
             tags=pl.coalesce("instance_tags", "tags"),
         )
-        .drop("gateway_name", "instance_tags")
+        .drop("instance_tags")
     )
 
 
@@ -194,17 +198,56 @@ def _zones(states: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _gateways(states: pl.DataFrame) -> pl.DataFrame:
-    """The NAT gateway of each interface that one names as its own."""
+def _behind(interfaces: pl.DataFrame, states: pl.DataFrame) -> pl.DataFrame:
+    """What is behind each interface, as gateways say, else as it says itself: `eni_entity_type`, `eni_entity_name`."""
+    asked = interfaces.select(
+        "eni_id", pl.col("eni_type").alias("interface_type"), "requester_id", "description", "instance_id"
+    )
+    named = (
+        pl.coalesce("of_type", "entity_type").alias("entity_type"),
+        pl.coalesce("of_id", "entity_id").alias("entity_id"),
+    )
+    found = (
+        entities(asked)
+        .join(_owned(states), on="eni_id", how="left", maintain_order="left")
+        .select("eni_id", *named, "entity_name")
+    )
+    services = of_type(states, "vpc_endpoint", _ENDPOINT).select(
+        pl.lit("vpc_endpoint").alias("resource_type"),
+        "resource_id",
+        pl.coalesce("name", pl.col("attributes").struct.field("ServiceName")).alias("name"),
+        "valid_from",
+    )
+    others = states.filter(pl.col("resource_type") != "vpc_endpoint")
+    names = (
+        pl.concat([others.select(services.columns), services])
+        .sort("valid_from")
+        .unique(["resource_type", "resource_id"], keep="last", maintain_order=True)
+    )
+    told = named_entities(found, names)
+    # An instance's name is that of the time.
+    name = pl.when(told["entity_type"] == "instance").then(interfaces["instance_name"]).otherwise(told["entity_name"])
+    return told.select(
+        pl.col("entity_type").alias("eni_entity_type"), pl.coalesce(name, "entity_name").alias("eni_entity_name")
+    )
+
+
+def _owned(states: pl.DataFrame) -> pl.DataFrame:
+    """Interfaces that gateways and endpoints name as their own: `eni_id`, `of_type`, `of_id`."""
+    gateway, endpoint = pl.col("attributes").struct, pl.col("attributes").struct
+    gateways = of_type(states, "nat_gateway", _NAT_GATEWAY).select(
+        pl.lit("nat_gateway").alias("of_type"),
+        pl.col("resource_id").alias("of_id"),
+        gateway.field("NatGatewayAddresses").list.eval(pl.element().struct.field("NetworkInterfaceId")).alias("eni_id"),
+    )
+    endpoints = of_type(states, "vpc_endpoint", _ENDPOINT).select(
+        pl.lit("vpc_endpoint").alias("of_type"),
+        pl.col("resource_id").alias("of_id"),
+        endpoint.field("NetworkInterfaceIds").alias("eni_id"),
+    )
     return (
-        of_type(states, "nat_gateway", _NAT_GATEWAY)
-        .select(
-            pl.coalesce("name", "resource_id").alias("gateway_name"),
-            pl.col("attributes").struct.field("NatGatewayAddresses").alias("addresses"),
-        )
-        .explode("addresses")
-        .with_columns(eni_id=pl.col("addresses").struct.field("NetworkInterfaceId"))
-        .filter(pl.col("eni_id").is_not_null())
+        pl.concat([gateways, endpoints])
+        .explode("eni_id")
+        .drop_nulls("eni_id")
         .unique("eni_id", keep="last", maintain_order=True)
-        .select("eni_id", "gateway_name")
     )

@@ -20,9 +20,14 @@ _SUBNET = pl.Struct({
     "CidrBlock": pl.String,
     "Ipv6CidrBlockAssociationSet": pl.List(pl.Struct({"Ipv6CidrBlock": pl.String, "Ipv6CidrBlockState": _STATE})),
 })  # fmt: skip
+_PEERED = pl.Struct({
+    "VpcId": pl.String, "OwnerId": pl.String, "CidrBlock": pl.String,
+    "CidrBlockSet": pl.List(pl.Struct({"CidrBlock": pl.String})),
+    "Ipv6CidrBlockSet": pl.List(pl.Struct({"Ipv6CidrBlock": pl.String})),
+})  # fmt: skip
 _PEERING = pl.Struct({
-    "RequesterVpcInfo": pl.Struct({"VpcId": pl.String}),
-    "AccepterVpcInfo": pl.Struct({"VpcId": pl.String}),
+    "RequesterVpcInfo": _PEERED,
+    "AccepterVpcInfo": _PEERED,
     "Status": pl.Struct({"Code": pl.String}),
 })  # fmt: skip
 _PREFIX_LIST = pl.Struct({"PrefixListName": pl.String})
@@ -39,11 +44,13 @@ def network_ranges(states: pl.DataFrame) -> pl.DataFrame:
 
     Returns:
         Rows of `address_book` of the kinds `vpc_cidr`, `subnet_cidr`, `peering` (one for each direction; both VPCs
-        see an active peering) and `prefix_list_entry`, `valid_to` NEVER where it still stands.
+        see an active peering; `account_id` owns the peer) and `prefix_list_entry`, `valid_to` NEVER where it still
+        stands.
     """
-    return pl.concat(
-        [_vpcs(states), _subnets(states), _peerings(states), _prefix_list_entries(states)], how="diagonal"
-    )
+    own = _vpcs(states)
+    # Whoever may see a peering sees the ranges of both VPCs, also of one whose account shows nothing.
+    peers = _peers(states).join(own, on="vpc_id", how="anti")
+    return pl.concat([own, peers, _subnets(states), _peerings(states), _prefix_list_entries(states)], how="diagonal")
 
 
 def _associated(attributes: pl.Expr, member: str, block: str) -> pl.Expr:
@@ -101,6 +108,34 @@ def _each_block(rows: pl.DataFrame, owner: str) -> pl.DataFrame:
     )
 
 
+def _peers(states: pl.DataFrame) -> pl.DataFrame:
+    """Ranges of VPCs as their peerings show them."""
+    peering = pl.col("attributes").struct
+    active = of_type(states, "vpc_peering_connection", _PEERING).filter(
+        peering.field("Status").struct.field("Code") == "active"
+    )
+    no_blocks = pl.lit([], dtype=pl.List(pl.String))
+
+    def side(member: str) -> pl.DataFrame:
+        vpc = peering.field(member).struct
+        return active.select(
+            *_TIMES,
+            kind=pl.lit("vpc_cidr"),
+            vpc_id=vpc.field("VpcId"),
+            account_id=vpc.field("OwnerId"),
+            address=pl.concat_list(
+                pl.concat_list(vpc.field("CidrBlock")),
+                vpc.field("CidrBlockSet").list.eval(pl.element().struct.field("CidrBlock")).fill_null(no_blocks),
+                vpc.field("Ipv6CidrBlockSet")
+                .list.eval(pl.element().struct.field("Ipv6CidrBlock"))
+                .fill_null(no_blocks),
+            ),
+        )
+
+    both = pl.concat([side("RequesterVpcInfo"), side("AccepterVpcInfo")]).drop_nulls("vpc_id")
+    return _each_block(both, "vpc_id")
+
+
 def _peerings(states: pl.DataFrame) -> pl.DataFrame:
     peering = pl.col("attributes").struct
 
@@ -108,6 +143,7 @@ def _peerings(states: pl.DataFrame) -> pl.DataFrame:
         return {
             "vpc_id": peering.field(vpc).struct.field("VpcId"),
             "peer_vpc_id": peering.field(peer).struct.field("VpcId"),
+            "account_id": peering.field(peer).struct.field("OwnerId"),
         }
 
     active = of_type(states, "vpc_peering_connection", _PEERING).filter(

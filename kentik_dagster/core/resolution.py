@@ -18,9 +18,10 @@ from kentik_dagster.core.addresses import address_numbers
 from kentik_dagster.core.schemas import require
 from kentik_dagster.core.topology import Topology
 
-QUESTION = ("vpc_id", "via", "address", "own_eni_id", "at")
+QUESTION = ("vpc_id", "via", "address", "own_eni_id", "at", "instant")
 ANSWER = pl.Schema({
-    "owner": pl.UInt32(), "resolution": pl.String(), "is_on_premises": pl.Boolean(), "gateway_id": pl.String(),
+    "owner": pl.UInt32(), "resolution": pl.String(), "is_on_premises": pl.Boolean(), "is_in_vpc": pl.Boolean(),
+    "gateway_id": pl.String(),
     "gateway_type": pl.String(), "forwarding_state": pl.String(), "aws_service": pl.String(),
 })  # fmt: skip
 
@@ -31,46 +32,52 @@ def resolve(questions: pl.DataFrame, index: AddressIndex) -> pl.DataFrame:
     Args:
         questions: one row per distinct question: `vpc_id` (null: the record's VPC is not known), `via` (the route table
             of the record's subnet, or the transit gateway that recorded; null: not known), `address`, `own_eni_id`
-            (the interface that recorded, where the address is its own; else null), `at` (an instant, UTC).
+            (the interface that recorded, where the address is its own; else null), `at` (UTC, at which the address is
+            looked up), `instant` (at which the network is; there are few).
 
     Returns:
         One row per question, in the same order: `owner` (a row of `index.owners`, null unless found),
         `resolution`: `exact` (that interface had it then), `earliest` (older than the first snapshot, which saw it
         there), `external` (not in AWS's networks of the organization: on the internet, or on premises),
-        `ambiguous` (several had it), `unknown`; `is_on_premises`; `gateway_id`, `gateway_type` and `forwarding_state`
+        `ambiguous` (several had it), `unknown`; `is_on_premises`; `is_in_vpc` (a VPC of ours holds the address, whoever
+        has it); `gateway_id`, `gateway_type` and `forwarding_state`
         of the route to it (null inside the VPC); and `aws_service`, in whose address ranges it lies.
     """
     require(questions, *QUESTION, by="resolve")
     asked = (
         questions.with_row_index("question")
         .join(address_numbers(questions["address"]), on="address", how="left", maintain_order="left")
-        .sort("at", maintain_order=True)
+        .sort("instant", maintain_order=True)
     )
     answered = [
-        _at(part, index, index.topology(part["at"][0])) for part in asked.partition_by("at", maintain_order=True)
+        _at(part, index, index.topology(part["instant"][0]))
+        for part in asked.partition_by("instant", maintain_order=True)
     ]
     if not answered:
         return pl.DataFrame(schema=ANSWER)
     return pl.concat(answered).sort("question").select(ANSWER.names())
 
 
+_FLAGS = ("is_on_premises", "is_in_vpc")
+
+
 class _Open:
     """Questions of which some are answered already."""
 
     def __init__(self, asked: pl.DataFrame) -> None:
-        self.asked = asked.with_columns(
-            owner=pl.lit(None, pl.UInt32), resolution=pl.lit(None, pl.String), is_on_premises=pl.lit(False)
+        self.asked = asked.with_columns(pl.lit(False).alias(flag) for flag in _FLAGS).with_columns(
+            owner=pl.lit(None, pl.UInt32), resolution=pl.lit(None, pl.String)
         )
 
     def rest(self) -> pl.DataFrame:
         """The questions without an answer, with the `row` that an answer has to name."""
         open_ = self.asked.with_row_index("row").filter(pl.col("resolution").is_null())
-        return open_.drop("owner", "resolution", "is_on_premises")
+        return open_.drop("owner", "resolution", *_FLAGS)
 
     def say(self, answers: pl.DataFrame) -> None:
-        """Note answers: `row`, `resolution`, and if there is one, `owner` and `is_on_premises`."""
+        """Note answers: `row`, `resolution`, and if there is one, `owner` and the flags."""
         said = answers.rename({name: f"said_{name}" for name in answers.columns if name != "row"})
-        columns = [name for name in ("owner", "resolution", "is_on_premises") if name in answers.columns]
+        columns = [name for name in ("owner", "resolution", *_FLAGS) if name in answers.columns]
         self.asked = (
             self.asked.with_row_index("row")
             .join(said, on="row", how="left", maintain_order="left")
@@ -136,6 +143,7 @@ def _in_vpc(asked: pl.DataFrame, index: AddressIndex, topology: Topology, *, end
         .then(by_range)
         .when(is_held)
         .then(pl.lit("unknown")),
+        is_in_vpc=pl.lit(True),
     ).drop_nulls("resolution")  # fmt: skip
 
 
@@ -146,6 +154,13 @@ def _along_routes(rest: pl.DataFrame, routed: pl.DataFrame, index: AddressIndex,
     known = leads["scope"].is_in(topology.known_vpcs.implode())
     holds = topology.is_own(leads.select(pl.col("scope").alias("vpc_id"), "number"))
     inside = _in_vpc(leads.filter(holds | ~known), index, topology, ends_search=False)
+    inside = (
+        inside.join(
+            rest.select("row", target_is_ours=routed["target_is_ours"]), on="row", how="left", maintain_order="left"
+        )
+        .with_columns(is_in_vpc="target_is_ours")
+        .drop("target_is_ours")
+    )
     outside = rest.filter(routed["is_on_premises"]).select(
         "row", owner=pl.lit(None, pl.UInt32), resolution=pl.lit("external"), is_on_premises=pl.lit(True)
     )
@@ -158,7 +173,7 @@ def _in_reach(rest: pl.DataFrame, index: AddressIndex, topology: Topology) -> pl
     """The questions whose address a VPC in reach holds, answered; two such VPCs make them ambiguous."""
     held = topology.reachable(rest.select("row", "vpc_id", "number"))
     one = rest.join(held.filter(pl.col("targets") == 1).select("row", scope="target_vpc_id"), on="row", how="inner")
-    several = held.filter(pl.col("targets") > 1).select("row", resolution=pl.lit("ambiguous"))
+    several = held.filter(pl.col("targets") > 1).select("row", resolution=pl.lit("ambiguous"), is_in_vpc=pl.lit(True))
     behind = rest.filter(topology.is_on_premises(rest.select("row", "vpc_id", "number")))
     outside = behind.join(held, on="row", how="anti").select(
         "row", resolution=pl.lit("external"), is_on_premises=pl.lit(True)
@@ -184,6 +199,7 @@ def _anywhere(rest: pl.DataFrame, index: AddressIndex, topology: Topology) -> pl
         "row",
         owner=pl.when(is_clear).then("owner"),
         resolution=pl.when(is_clear).then("word").otherwise(pl.lit("ambiguous")),
+        is_in_vpc=pl.lit(True),
     )
 
 

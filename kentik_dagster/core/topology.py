@@ -36,8 +36,13 @@ class Topology:
             for (kind,), rows in network.filter(stands.fill_null(False)).partition_by("kind", as_dict=True).items()
         }
         self._none = network.clear()
+        self._accounts = network.filter(pl.col("kind") == "account")["account_id"].unique()
         self.vpcs_ever = network.filter(pl.col("kind") == "vpc_cidr")["vpc_id"].unique()
-        self._peerings = self._of("peering").select("vpc_id", "peer_vpc_id", "gateway_id").unique(maintain_order=True)
+        self._peerings = (
+            self._of("peering")
+            .select("vpc_id", "peer_vpc_id", "gateway_id", pl.col("account_id").alias("peer_account_id"))
+            .unique(["vpc_id", "gateway_id"], maintain_order=True)
+        )
         self._attachments = self._hubs()
         self._gateways = self._of("vpn_gateway").select("vpc_id", "gateway_id")
         self._routes = self._routed("route").with_row_index("place")
@@ -168,6 +173,7 @@ class Topology:
         is_active = pl.col("forwarding_state").ne_missing("blackhole") & pl.col("hub_forwarding_state").ne_missing(
             "blackhole"
         )
+        target = pl.coalesce("peer_vpc_id", "hub_peer_vpc_id")
         recorded_at_hub = self._on_premises.of(lead.select(pl.col("via").alias("scope"), "number"))["places"] > 0
         return lead.select(
             "gateway_id",
@@ -175,7 +181,9 @@ class Topology:
             forwarding_state=pl.when(pl.col("hub_forwarding_state") == "blackhole")
             .then("hub_forwarding_state")
             .otherwise("forwarding_state"),
-            target_vpc_id=pl.when(is_active).then(pl.coalesce("peer_vpc_id", "hub_peer_vpc_id")),
+            target_vpc_id=pl.when(is_active).then(target),
+            target_is_ours=target.is_in(self.vpcs_ever.implode()).fill_null(False)
+            | pl.col("peer_account_id").is_in(self._accounts.implode()).fill_null(False),
             is_on_premises=(
                 is_active
                 & (

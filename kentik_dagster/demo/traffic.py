@@ -42,7 +42,7 @@ class View:
         path: `traffic_path`, for egress only.
         is_first: this is the record that counts when traffic is counted once: the one where the packet's
             source sends it, or, if that is not an interface of the organization, where its destination
-            receives it.
+            receives it. What comes from an address of the VPC was recorded where it was sent, by whomever.
     """
 
     direction: Literal["request", "response"]
@@ -95,6 +95,7 @@ _SENT_BY_CLIENT     = View("request",  _C, _C, _S, _C, _S, "egress", 8, is_first
 _ANSWER_AT_CLIENT   = View("response", _C, _S, _C, _S, _C, "ingress",   is_first=True)
 _RECEIVED_BY_SERVER = View("request",  _S, _C, _S, _C, _S, "ingress",   is_first=True)
 _ANSWER_AT_SERVER   = View("response", _S, _S, _C, _S, _C, "egress", 8, is_first=True)
+_RECEIVED_FROM_NOBODY = View("request", _S, _C, _S, _C, _S, "ingress")
 _SENT_TO_NOBODY     = View("request",  _C, _C, _S, _C, _S, "egress", 1, is_first=True)
 _NO_TRAFFIC         = (View("request", _C, _C, _C, _C, _C, "egress"),)
 
@@ -121,7 +122,7 @@ PATTERNS = (
     Pattern("opened towards the internet",     80,  "to_internet",   _BOTH_WAYS_FROM_CLIENT),
     Pattern("opened from the internet",        100, "from_internet", _BOTH_WAYS_AT_SERVER),
     Pattern("to an address that nobody has",   15,  "to_nobody",     (_SENT_TO_NOBODY,)),
-    Pattern("from an address that nobody has", 10,  "from_nobody",   (_RECEIVED_BY_SERVER,), action="REJECT"),
+    Pattern("from an address that nobody has", 10,  "from_nobody",   (_RECEIVED_FROM_NOBODY,), action="REJECT"),
     Pattern("no data",                         12,  "none",          _NO_TRAFFIC, log_status="NODATA"),
     Pattern("skipped data",                    3,   "none",          _NO_TRAFFIC, log_status="SKIPDATA"),
     # The last one also takes the records that the others leave over.

@@ -85,7 +85,10 @@ class Snapshot:
             hive_partitioning=False,
             glob=False,
         )
-        return rows.with_columns(pl.lit(row[f"partition.{name}"]).alias(name) for name in self.table.partition_by)
+        return rows.with_columns(
+            pl.selectors.categorical().cast(pl.String),
+            *(pl.lit(row[f"partition.{name}"]).alias(name) for name in self.table.partition_by),
+        )
 
     def read(self, partition: Mapping[str, str] | None = None) -> pl.DataFrame:
         """Like `scan`, but read at once.

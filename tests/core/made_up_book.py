@@ -14,7 +14,12 @@ from kentik_dagster.core.resolution import resolve
 from kentik_dagster.core.schemas import polars_schema
 
 BOOK = polars_schema(TABLES["address_book"])
-QUESTIONS = pl.Schema({**dict.fromkeys(("vpc_id", "via", "address", "own_eni_id"), pl.String()), "at": BOOK["valid_from"]})
+QUESTIONS = pl.Schema(
+    {
+        **dict.fromkeys(("vpc_id", "via", "address", "own_eni_id"), pl.String()),
+        **dict.fromkeys(("at", "instant"), BOOK["valid_from"]),
+    }
+)
 Question = tuple[str | None, str | None, int]  # VPC, address, minute
 Answer = tuple[str, str | None, str | None]  # resolution, interface, VPC
 
@@ -44,7 +49,12 @@ class Fact:
 
     def rows(self) -> list[dict[str, object]]:
         end = None if self.end is None else at(self.end)
-        times = {"valid_from": at(self.begin), "valid_to": end, "since_first_snapshot": self.is_first}
+        times = {
+            "valid_from": at(self.begin),
+            "valid_to": end,
+            "since_first_snapshot": self.is_first,
+            "observed_at": at(self.begin),
+        }
         return [{"vpc_id": self.vpc, **times}]
 
 
@@ -80,8 +90,14 @@ class Peered(Fact):
     def rows(self) -> list[dict[str, object]]:
         (row,) = Fact.rows(self)
         return [
-            row | {"kind": "peering", "gateway_id": "pcx-1", "peer_vpc_id": self.peer},
-            row | {"kind": "peering", "gateway_id": "pcx-1", "vpc_id": self.peer, "peer_vpc_id": self.vpc},
+            row | {"kind": "peering", "gateway_id": f"pcx-{self.vpc}-{self.peer}", "peer_vpc_id": self.peer},
+            row
+            | {
+                "kind": "peering",
+                "gateway_id": f"pcx-{self.vpc}-{self.peer}",
+                "vpc_id": self.peer,
+                "peer_vpc_id": self.vpc,
+            },
         ]
 
 
@@ -93,7 +109,9 @@ def answers(facts: Iterable[Fact], questions: Collection[Question]) -> dict[Ques
     """The answer to each question."""
     asked = list(questions)
     frame = pl.DataFrame(
-        [(vpc, None, address, None, at(minute)) for vpc, address, minute in asked], schema=QUESTIONS, orient="row"
+        [(vpc, None, address, None, at(minute), at(minute)) for vpc, address, minute in asked],
+        schema=QUESTIONS,
+        orient="row",
     )
     index = AddressIndex(book(facts))
     resolved = resolve(frame, index)

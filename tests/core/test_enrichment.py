@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kentik_dagster.catalog.tables import TABLES
-from kentik_dagster.core.enrichment import enriched_flows, unresolved_share
+from kentik_dagster.core.address_index import AddressIndex
+from kentik_dagster.core.enrichment import Knowledge, enriched_flows, unresolved_share
 from kentik_dagster.core.schemas import polars_schema
 from kentik_dagster.errors import MissingColumnsError
 from tests.core.made_up_book import BOOK, Fact, Has, Holds, answers, at, book
@@ -35,7 +36,7 @@ def flow(src: str | None, dst: str | None, minute: int = 5, **values: Any) -> di
 def enriched(*flows: dict[str, Any], facts: tuple[Fact, ...] = NETWORK, **described: Any) -> pl.DataFrame:
     """The flows enriched from a book of facts, in which every interface is described the same."""
     known = book(facts).with_columns(pl.lit(value, BOOK[name]).alias(name) for name, value in described.items())
-    return enriched_flows(pl.DataFrame(flows, schema=FLOWS), known)
+    return enriched_flows(pl.DataFrame(flows, schema=FLOWS), Knowledge(index=AddressIndex(known)))
 
 
 def told(frame: pl.DataFrame, *columns: str) -> list[tuple[Any, ...]]:
@@ -163,12 +164,13 @@ def test_what_a_record_does_not_say_is_known_of_its_interface(account_id: str | 
     assert told(frame, "src_eni_id", "dst_eni_id") == [("eni-1", "eni-2")]
 
 
-def test_the_place_of_an_interface_is_that_of_the_moment_whichever_ends_the_record_has() -> None:
+def test_an_interface_keeps_its_vpc_and_has_the_instance_of_the_moment() -> None:
     later = Has("vpc-1", eni="eni-1", address="10.0.0.1", begin=4)
+    records = [flow("10.0.0.2", OUTSIDE, minute, vpc_id=None) for minute in (3, 5)]
 
-    frame = enriched(*(flow("10.0.0.2", OUTSIDE, minute, vpc_id=None) for minute in (3, 5)), facts=(later, OTHER))
+    frame = enriched(*records, facts=(later, OTHER), instance_id="i-1")
 
-    assert frame["observing_vpc_id"].to_list() == [None, "vpc-1"]
+    assert told(frame, "observing_vpc_id", "observing_instance_id") == [("vpc-1", None), ("vpc-1", "i-1")]
 
 
 def test_a_record_of_an_interface_that_nobody_knows_keeps_what_it_says() -> None:
@@ -194,11 +196,12 @@ def test_a_record_of_an_interface_that_nobody_knows_keeps_what_it_says() -> None
         ("10.0.0.1", "10.0.0.2", "egress", True),  # the sender's
         ("10.0.0.2", "10.0.0.1", "ingress", False),  # the receiver's, of traffic that the sender has recorded
         (OUTSIDE, "10.0.0.1", "ingress", True),  # the sender is not ours
-        ("10.0.9.9", "10.0.0.1", "ingress", True),
+        ("10.0.9.9", "10.0.0.1", "ingress", False),  # an interface of the VPC, though unknown, has recorded it
+        ("192.168.9.9", "10.0.0.1", "ingress", True),  # nobody knows where that is
         ("10.0.0.1", OUTSIDE, "egress", True),
         ("10.0.0.1", "10.0.0.2", None, True),  # eni-1 is the source: it sent
         ("10.0.0.2", "10.0.0.1", None, False),  # eni-1 is the destination: it received
-        ("10.0.0.2", OUTSIDE, None, True),  # eni-1 is neither, and nobody says that it received
+        ("10.0.0.2", OUTSIDE, None, False),  # eni-1 is neither: eni-2 has recorded what it sent
     ],
 )
 def test_one_record_of_each_direction_counts(src: str, dst: str, direction: str | None, *, is_primary: bool) -> None:
@@ -228,7 +231,7 @@ def test_what_a_nat_gateway_records_is_a_second_view(direction: str) -> None:
         (OUTSIDE, "10.0.0.1", "outside to cloud"),
         ("10.0.0.1", "10.0.9.9", "unknown"),
         ("10.0.9.9", "10.0.0.1", "unknown"),
-        (OUTSIDE, OUTSIDE, "unknown"),
+        (OUTSIDE, OUTSIDE, "through"),
     ],
 )
 def test_the_profile_says_between_whom(src: str, dst: str, profile: str) -> None:
@@ -275,20 +278,21 @@ def test_what_was_recorded_is_copied() -> None:
 def test_the_columns_are_those_of_the_table() -> None:
     everything = polars_schema(TABLES["enriched_flows"])
 
-    assert enriched(flow("10.0.0.1", OUTSIDE)).schema == everything
-    assert enriched().schema == everything
-    assert enriched(flow("10.0.0.1", OUTSIDE), facts=()).schema == everything
+    for frame in (enriched(flow("10.0.0.1", OUTSIDE)), enriched(), enriched(flow("10.0.0.1", OUTSIDE), facts=())):
+        assert frame.cast({pl.Categorical: pl.String}).schema == everything
 
 
 def test_columns_that_the_flows_lack_count_as_null() -> None:
-    frame = enriched_flows(pl.DataFrame({**PARTITION, "srcaddr": ["10.0.0.1"]}), book(NETWORK))
+    frame = enriched_flows(
+        pl.DataFrame({**PARTITION, "srcaddr": ["10.0.0.1"]}), Knowledge(index=AddressIndex(book(NETWORK)))
+    )
 
     assert told(frame, "src_resolution", "dst_resolution", "sample_rate") == [("unknown", None, 1)]
 
 
 def test_flows_that_do_not_say_whence_they_came_are_refused() -> None:
     with pytest.raises(MissingColumnsError, match="enriched_flows needs the columns hour, source_object"):
-        enriched_flows(pl.DataFrame({"export": ["prod"]}), book(NETWORK))
+        enriched_flows(pl.DataFrame({"export": ["prod"]}), Knowledge(index=AddressIndex(book(NETWORK))))
 
 
 _addresses = st.sampled_from(["10.0.0.1", "10.0.0.2", "10.0.9.9", OUTSIDE, "nonsense", None])

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from kentik_dagster.catalog.tables import TABLES
 from kentik_dagster.core.address_book import address_book
-from kentik_dagster.core.enrichment import enriched_flows
+from kentik_dagster.core.address_index import AddressIndex
+from kentik_dagster.core.enrichment import Knowledge, enriched_flows
 from kentik_dagster.core.schemas import polars_schema
 from kentik_dagster.demo.history import SITUATIONS
 from tests.core.history import accounts, changes, made_up_history
@@ -30,7 +31,7 @@ def measured(seed: int, pairs: int = 3) -> pl.DataFrame:
     history = made_up_history(seed, pairs)
     records = history.records()
     book = address_book(changes(history), accounts(history))
-    enriched = enriched_flows(records.select(FLOWS), book)
+    enriched = enriched_flows(records.select(FLOWS), Knowledge(index=AddressIndex(book)))
     assert enriched.height == records.height
     return pl.concat([records, enriched.select(pl.all().name.prefix("found_"))], how="horizontal")
 

@@ -12,7 +12,8 @@ import pytest
 from kentik_dagster.catalog.network_operations import OPERATIONS
 from kentik_dagster.catalog.tables import TABLES
 from kentik_dagster.core.address_book import address_book
-from kentik_dagster.core.enrichment import enriched_flows
+from kentik_dagster.core.address_index import AddressIndex
+from kentik_dagster.core.enrichment import Knowledge, enriched_flows
 from kentik_dagster.core.flow_log_text import parse_text
 from kentik_dagster.core.network import Scope, new_changes
 from kentik_dagster.core.resources import resources
@@ -118,7 +119,7 @@ def enriched(records: pl.DataFrame, *, snapshots: tuple[datetime, datetime]) -> 
     rows = parse_text(log_text(records)).rows.with_columns(
         export=pl.lit("prod"), hour=pl.lit("2026-11-23T12"), source_object=pl.lit("20261123T1200Z_0123456789ab")
     )
-    return enriched_flows(rows, address_book(log, EARLIER.accounts))
+    return enriched_flows(rows, Knowledge(index=AddressIndex(address_book(log, EARLIER.accounts))))
 
 
 @pytest.fixture(scope="module")

@@ -96,11 +96,12 @@ def test_a_record_has_its_interface_at_one_end_and_says_which() -> None:
 
 def test_each_direction_of_a_conversation_has_one_record_that_counts() -> None:
     towards_client = pl.col("dstport") > pl.col("srcport")
-    directions = TRAFFIC.filter(protocol=6).group_by("conversation_id", towards_client)
+    directions = TRAFFIC.filter(protocol=6).group_by("conversation_id", towards_client, "true_src_kind")
 
     counts = directions.agg(pl.col("is_first_view").sum(), pl.col("bytes").n_unique())
 
-    assert counts["is_first_view"].unique().to_list() == [1]
+    assert counts.filter(true_src_kind="unknown")["is_first_view"].unique().to_list() == [0]
+    assert counts.filter(pl.col("true_src_kind") != "unknown")["is_first_view"].unique().to_list() == [1]
     assert counts["bytes"].unique().to_list() == [1]
     assert TRAFFIC.filter("is_first_view", pl.col("interface_id").is_in(GATEWAYS)).is_empty()
 

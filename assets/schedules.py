@@ -23,6 +23,7 @@ FLOW_LOGS_JOB = dg.define_asset_job(
         "deletion_sweep",
     ],
 )
+REENRICHMENT_JOB = dg.define_asset_job("reenrichment", selection=["enriched_flows"])
 DEVICES_JOB = dg.define_asset_job("devices", selection=["cloud_devices"])
 METRICS_JOB = dg.define_asset_job("metrics", selection=["metric_series"])
 # How old the snapshots are is also asked while no snapshots are taken.
@@ -95,4 +96,4 @@ def schedules(partitions: Partitions) -> list[dg.ScheduleDefinition]:
     ]
 
 
-JOBS = [ACCOUNTS_JOB, METADATA_JOB, FLOW_LOGS_JOB, DEVICES_JOB, METRICS_JOB, UPKEEP_JOB]
+JOBS = [ACCOUNTS_JOB, METADATA_JOB, FLOW_LOGS_JOB, REENRICHMENT_JOB, DEVICES_JOB, METRICS_JOB, UPKEEP_JOB]

@@ -25,6 +25,8 @@ from kentik_dagster.core.look_back import (
     lacking_hours,
     left_over_objects,
 )
+from kentik_dagster.lake.tables import Snapshot
+from kentik_dagster.work.enrich import enriched_mark
 from resources.aws import Aws
 from resources.clock import Clock
 from resources.lake import Lake
@@ -180,14 +182,18 @@ def unenriched_hours(export: Export, lake: Lake, partitions: Partitions, now: da
 
     What the tables' logs say is enough: no data is read. Columns as `interrupted_sweeps`.
     """
-    source, derived = (
-        lake[table]
-        .open()
-        .files.filter(pl.col("partition.export") == export.name)
-        .select(pl.col("partition.hour").alias("hour"), "num_records")
-        for table in ("flow_logs", "enriched_flows")
+    flows, events, derived = (lake[table].open() for table in ("flow_logs", "firewall_logs", "enriched_flows"))
+
+    def of_export(snapshot: Snapshot) -> pl.DataFrame:
+        return snapshot.files.filter(pl.col("partition.export") == export.name).select(
+            pl.col("partition.hour").alias("hour"), "num_records"
+        )
+
+    looked_at = of_export(events).group_by("hour").agg(pl.col("num_records").sum())
+    marks = [derived.handle.transaction_version(enriched_mark(export.name, hour)) or 0 for hour in looked_at["hour"]]
+    hours = lacking_hours(
+        of_export(flows), of_export(derived), looked_at.with_columns(looked_at=pl.Series(marks, dtype=pl.Int64))
     )
-    hours = lacking_hours(source, derived)
     kept = partitions.kept_hours("enriched_flows", hours["hour"].to_list(), now)
     return hours.filter(pl.col("hour").is_in(kept))
 

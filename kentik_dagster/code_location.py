@@ -16,6 +16,7 @@ from assets.metrics import metric_assets
 from assets.network import network_assets
 from assets.notifications import notification_sensors
 from assets.partitions import Partitions
+from assets.reenrichment import reenrichment_sensor
 from assets.schedules import FLOW_LOGS_JOB, JOBS, schedules
 from assets.sensors import listing_sensors
 from assets.upkeep import upkeep_assets
@@ -46,7 +47,7 @@ def build_definitions(
             *account_assets(configuration),
             *network_assets(configuration),
             *flow_log_assets(configuration, partitions),
-            *enrichment_assets(partitions),
+            *enrichment_assets(configuration, partitions),
             *device_assets(configuration),
             *deletion_assets(configuration, partitions),
             *metric_assets(configuration, partitions),
@@ -58,6 +59,7 @@ def build_definitions(
         sensors=[
             *listing_sensors(configuration, partitions, FLOW_LOGS_JOB.name),
             *notification_sensors(configuration, partitions, FLOW_LOGS_JOB.name),
+            reenrichment_sensor(configuration, partitions),
         ],
         resources={
             "aws": Aws(endpoint_url=endpoint_url),

@@ -184,7 +184,7 @@ TABLES = {
                 ),
             ),
             partition_by=("export", "hour"),
-            statistics=("source_object", "start_time", "end_time"),
+            statistics=("source_object", "start_time", "end_time", "metadata_as_of"),
         ),
         Table(
             name="cloud_devices",

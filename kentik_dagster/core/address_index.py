@@ -63,6 +63,8 @@ class AddressIndex:
     Attributes:
         owners: rows of `address_book` of the kinds `interface_address` and `interface_range`; what describes an end is
             categorical, as it is said of many records.
+        account_names: `account_id`, `account_name`, of all accounts, also of those that show nothing.
+        firewalls: in which VPC they are: `account_id`, `region`, `name`, `vpc_id`.
         as_of: the newest snapshot whose changes it knows; None: none.
     """
 
@@ -79,8 +81,9 @@ class AddressIndex:
         self._by_interface = Sorted(self._keys, "eni_id")
         self._network = network_map(book)
         self.account_names = book.filter(pl.col("kind") == "account").select(
-            "account_id", pl.col("account_name").cast(pl.Categorical)
+            pl.col("account_id", "account_name").cast(pl.Categorical)
         )
+        self.firewalls = book.filter(pl.col("kind") == "firewall").select("account_id", "region", "name", "vpc_id")
         self.topology = lru_cache(maxsize=_TOPOLOGIES)(self._topology)
 
     def _topology(self, at: datetime) -> Topology:

@@ -73,19 +73,6 @@ def enriched_flows(flows: pl.DataFrame, known: Knowledge) -> pl.DataFrame:
     return _columns(together, known).select(_ENRICHED.names())
 
 
-def unresolved_share(enriched: pl.DataFrame) -> pl.DataFrame:
-    """How the ends of flows were resolved.
-
-    Returns:
-        One row per resolution: `resolution`, `ends` (both sides together), `share` (0 to 1), most ends first.
-    """
-    ends = pl.concat([enriched["src_resolution"], enriched["dst_resolution"]]).drop_nulls().alias("resolution")
-    counts = pl.DataFrame(ends.cast(pl.String)).group_by("resolution").len("ends")
-    return counts.with_columns(share=pl.col("ends") / pl.col("ends").sum()).sort(
-        "ends", "resolution", descending=[True, False]
-    )
-
-
 def _file_time() -> pl.Expr:
     """The time in the object's name, for formats without start and end."""
     return (
@@ -204,7 +191,7 @@ def _ends(records: pl.DataFrame, answers: pl.DataFrame, number: pl.Series, known
     owner = answers["owner"].gather(number)
     described = known.index.owners.select(pl.col(END_COLUMNS).gather(owner))
     if own.any():
-        described = described.with_columns(_as_recorded(described, records, own))
+        described = described.with_columns(_as_recorded(described, records, own, known.index))
     places = _places(answers, known)
     told = pl.concat([answers.drop("owner", "own_eni_id"), places], how="horizontal").select(
         pl.col("resolution").cast(pl.Categorical),
@@ -219,18 +206,21 @@ def _ends(records: pl.DataFrame, answers: pl.DataFrame, number: pl.Series, known
     )
 
 
-def _as_recorded(described: pl.DataFrame, records: pl.DataFrame, own: pl.Series) -> list[pl.Expr]:
+def _as_recorded(described: pl.DataFrame, records: pl.DataFrame, own: pl.Series, index: AddressIndex) -> list[pl.Expr]:
     """What the record says of its own interface, where metadata does not say it or says another instance."""
     said = records.select(
         pl.when(pl.col("account_id") != "unknown").then("account_id"), "region", "az_id", "vpc_id", "subnet_id",
         "instance_id", pl.col("interface_id").alias("eni_id"),
     )  # fmt: skip
     said = said.select(pl.when(own).then(pl.col(name)).cast(pl.Categorical).alias(name) for name in _SAID)
+    names = said.select("account_id").join(index.account_names, on="account_id", how="left", maintain_order="left")
     moved = (said["instance_id"] != described["instance_id"]).fill_null(False)
     columns: list[pl.Expr] = []
     for name in END_COLUMNS:
         if name == "instance_id":
             columns.append(pl.coalesce(said[name], pl.col(name)).alias(name))
+        elif name == "account_name":
+            columns.append(pl.coalesce(pl.col(name), names[name]).alias(name))
         elif name in _SAID:
             columns.append(pl.coalesce(pl.col(name), said[name]).alias(name))
         elif name in ("instance_name", "eni_entity_name", "tags"):

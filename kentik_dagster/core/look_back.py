@@ -175,20 +175,31 @@ def stretches(hours: Sequence[str], longest: int = LONGEST_STRETCH) -> list[list
     return found
 
 
-def lacking_hours(source: pl.DataFrame, derived: pl.DataFrame) -> pl.DataFrame:
-    """The hours of which a table has not all the rows of the table that it is made from.
+def lacking_hours(flows: pl.DataFrame, enriched: pl.DataFrame, events: pl.DataFrame | None = None) -> pl.DataFrame:
+    """The hours of which `enriched_flows` has not all that it is made from.
 
     Args:
-        source, derived: one row per file of either table: `hour`, `num_records`.
+        flows, enriched: one row per file of `flow_logs` and of `enriched_flows`: `hour`, `num_records`.
+        events: one row per hour with firewall events: `hour`, `num_records`, `looked_at` (of how many the enriched
+            flows were made).
 
     Returns:
         One row per hour, sorted: `hour`, `names` (a list of one text, which changes with the numbers).
     """
-    rows = [files.group_by("hour").agg(pl.col("num_records").sum()) for files in (source, derived)]
+    rows = [files.group_by("hour").agg(pl.col("num_records").sum()) for files in (flows, enriched)]
     both = rows[0].join(rows[1], on="hour", how="left", suffix="_derived").with_columns(pl.all().fill_null(0))
     lacking = both.filter(pl.col("num_records_derived") < pl.col("num_records"))
-    name = pl.format("{} of {} rows", "num_records_derived", "num_records")
-    return lacking.select("hour", pl.concat_list(name).alias("names")).sort("hour")
+    said = [
+        lacking.select("hour", name=pl.format("{} of {} rows", "num_records_derived", "num_records")),
+        *([] if events is None else [_not_looked_at(events)]),
+    ]
+    return pl.concat(said).group_by("hour").agg(pl.col("name").alias("names")).sort("hour")
+
+
+def _not_looked_at(events: pl.DataFrame) -> pl.DataFrame:
+    return events.filter(pl.col("looked_at") != pl.col("num_records")).select(
+        "hour", name=pl.format("{} of {} events", "looked_at", "num_records")
+    )
 
 
 def hours_between(first: str, last: str) -> list[str]:

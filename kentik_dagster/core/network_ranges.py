@@ -32,25 +32,29 @@ _PEERING = pl.Struct({
 })  # fmt: skip
 _PREFIX_LIST = pl.Struct({"PrefixListName": pl.String})
 _PREFIX_LIST_ENTRY = pl.Struct({"Cidr": pl.String, "PrefixListId": pl.String})
+_FIREWALL = pl.Struct({"Firewall": pl.Struct({"FirewallName": pl.String, "VpcId": pl.String})})
 _TIMES = ("region", "observed_at", "valid_from", "valid_to", "since_first_snapshot")
 _STANDING = ("associated", "associating")
 
 
 def network_ranges(states: pl.DataFrame) -> pl.DataFrame:
-    """VPCs' and subnets' ranges, peerings of VPCs, entries of prefix lists.
+    """VPCs' and subnets' ranges, peerings of VPCs, entries of prefix lists, and in which VPC firewalls are.
 
     Args:
         states: rows of `resource_states`.
 
     Returns:
         Rows of `address_book` of the kinds `vpc_cidr`, `subnet_cidr`, `peering` (one for each direction; both VPCs
-        see an active peering; `account_id` owns the peer) and `prefix_list_entry`, `valid_to` NEVER where it still
-        stands.
+        see an active peering; `account_id` owns the peer), `prefix_list_entry` and `firewall`, `valid_to` NEVER
+        where it still stands.
     """
     own = _vpcs(states)
     # Whoever may see a peering sees the ranges of both VPCs, also of one whose account shows nothing.
     peers = _peers(states).join(own, on="vpc_id", how="anti")
-    return pl.concat([own, peers, _subnets(states), _peerings(states), _prefix_list_entries(states)], how="diagonal")
+    return pl.concat(
+        [own, peers, _subnets(states), _peerings(states), _prefix_list_entries(states), _firewalls(states)],
+        how="diagonal",
+    )
 
 
 def _associated(attributes: pl.Expr, member: str, block: str) -> pl.Expr:
@@ -176,4 +180,19 @@ def _prefix_list_entries(states: pl.DataFrame) -> pl.DataFrame:
         )
         .join(lists.unique("prefix_list_id", keep="last", maintain_order=True), on="prefix_list_id", how="left")
         .drop_nulls(["address", "prefix_list_id"])
+    )
+
+
+def _firewalls(states: pl.DataFrame) -> pl.DataFrame:
+    firewall = pl.col("attributes").struct.field("Firewall").struct
+    return (
+        of_type(states, "firewall", _FIREWALL)
+        .select(
+            *_TIMES,
+            kind=pl.lit("firewall"),
+            account_id="owner_account_id",
+            name=firewall.field("FirewallName"),
+            vpc_id=firewall.field("VpcId"),
+        )
+        .drop_nulls("name")
     )

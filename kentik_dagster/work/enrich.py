@@ -7,9 +7,13 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from kentik_dagster.core.enrichment import enriched_flows, unresolved_share
+from kentik_dagster.core.address_index import AddressIndex
+from kentik_dagster.core.enrichment import Knowledge, enriched_flows
+from kentik_dagster.core.firewall_flows import firewall_flows
+from kentik_dagster.core.unresolved import ends_by_vpc, together
+from kentik_dagster.lake.commits import Change, converge, partition_lock
 from kentik_dagster.lake.staging import Staging
-from kentik_dagster.lake.tables import Lake
+from kentik_dagster.lake.tables import Lake, Snapshot
 from kentik_dagster.lake.writes import append_staged, replace_partition
 
 
@@ -19,58 +23,84 @@ class Enriched:
 
     Attributes:
         rows: rows that the partition holds.
-        resolutions: one row per resolution: `resolution`, `ends`; of the rows that were enriched now.
+        ends: of the rows that were enriched now: rows of `core.unresolved.ends_by_vpc`.
     """
 
     rows: int
-    resolutions: pl.DataFrame
+    ends: pl.DataFrame
 
 
-def enrich_hour(lake: Lake, export: str, hour: str, book: pl.DataFrame, *, rebuild: bool) -> Enriched:
-    """Bring `enriched_flows` of one hour up to `flow_logs`.
+def enrich_hour(lake: Lake, export: str, hour: str, known: Knowledge, *, rebuild: bool) -> Enriched:
+    """Bring `enriched_flows` of one hour up to `flow_logs` and `firewall_logs`.
 
     Args:
-        book: rows of `address_book`.
-        rebuild: resolve all rows anew, with the address book of now; else only rows of objects that are
-            not enriched yet.
+        rebuild: resolve all rows anew, with what is known now; else only rows of objects that are not enriched yet.
     """
     partition = {"export": export, "hour": hour}
-    resolutions: list[pl.DataFrame] = []
+    counted: list[pl.DataFrame] = []
+    sources = _Sources(lake, partition, known.index)
 
     def enriched(flows: pl.DataFrame) -> pl.DataFrame:
-        rows = enriched_flows(flows, book)
-        resolutions.append(unresolved_share(rows))
+        rows = enriched_flows(flows, known)
+        counted.append(ends_by_vpc(rows))
         return rows
 
     if rebuild:
 
         def frames() -> Iterator[pl.DataFrame]:
-            resolutions.clear()
-            yield from (enriched(flows) for flows in _files(lake, partition))
+            counted.clear()
+            yield from (enriched(flows) for flows in sources.flows())
 
         replace_partition(lake["enriched_flows"], partition, frames)
     else:
-        done = lake["enriched_flows"].open().object_counts(partition)
+        done = list(lake["enriched_flows"].open().object_counts(partition))
         # One commit for all files: the rows of a large object lie in several, and are there completely or not at all.
         staging = Staging(lake["enriched_flows"], partition)
-        for flows in _files(lake, partition):
-            lacking = flows.filter(~pl.col("source_object").is_in(list(done)))
+        for flows in sources.flows():
+            lacking = flows.filter(~pl.col("source_object").is_in(done))
             if lacking.height:
                 staging.add(enriched(lacking))
         append_staged(staging)
+    sources.remember(lake)
     rows = int(lake["enriched_flows"].open().files_of(partition)["num_records"].sum())
-    return Enriched(rows=rows, resolutions=_summed(resolutions))
+    return Enriched(rows=rows, ends=together(counted))
 
 
-def _files(lake: Lake, partition: Mapping[str, str]) -> Iterator[pl.DataFrame]:
-    """The hour's flow records, one file at a time: memory holds a file, not an hour."""
-    snapshot = lake["flow_logs"].open()
-    for path in snapshot.files_of(partition)["path"]:
-        yield snapshot.read_file(str(path))
+def enriched_mark(export: str, hour: str) -> str:
+    """The mark in `enriched_flows` that says of how many firewall events an hour was made.
+
+    Not every event is a flow, so the numbers of rows do not tell whether all are enriched.
+    """
+    return f"enriched/firewall_logs/{export}/{hour}"
 
 
-def _summed(resolutions: list[pl.DataFrame]) -> pl.DataFrame:
-    if not resolutions:
-        return pl.DataFrame(schema={"resolution": pl.String, "ends": pl.UInt32, "share": pl.Float64})
-    counts = pl.concat(resolutions).group_by("resolution").agg(pl.col("ends").sum())
-    return counts.with_columns(share=pl.col("ends") / pl.col("ends").sum()).sort("ends", descending=True)
+class _Sources:
+    """The records of an hour as they were when it was begun: memory holds a file of them, not an hour."""
+
+    def __init__(self, lake: Lake, partition: Mapping[str, str], index: AddressIndex) -> None:
+        self._partition = partition
+        self._index = index
+        self._flows = lake["flow_logs"].open()
+        self._events = lake["firewall_logs"].open()
+
+    def flows(self) -> Iterator[pl.DataFrame]:
+        """Rows of `flow_logs`, and what firewalls logged of flows as such rows."""
+        yield from self._files(self._flows)
+        for events in self._files(self._events):
+            yield firewall_flows(events, self._index.firewalls)
+
+    def _files(self, snapshot: Snapshot) -> Iterator[pl.DataFrame]:
+        for path in snapshot.files_of(self._partition)["path"]:
+            yield snapshot.read_file(str(path))
+
+    def remember(self, lake: Lake) -> None:
+        """Note how many firewall events were looked at."""
+        events = int(self._events.files_of(self._partition)["num_records"].sum())
+        table = lake["enriched_flows"]
+        mark = enriched_mark(self._partition["export"], self._partition["hour"])
+
+        def plan(snapshot: Snapshot) -> Change | None:
+            return Change(marks={mark: events}) if snapshot.handle.transaction_version(mark) != events else None
+
+        if events:
+            converge(table, partition_lock(table.table, self._partition), plan)

@@ -38,7 +38,7 @@ GRAPH = {
     "flow_log_objects": (("s3/acme-logs", "s3/dev-logs"), "export x hour"),
     "firewall_logs": (("s3/acme-logs", "s3/dev-logs"), "export x hour"),
     "rejected_records": (("s3/acme-logs", "s3/dev-logs"), "export x hour"),
-    "enriched_flows": (("address_book", "flow_logs"), "export x hour"),
+    "enriched_flows": (("address_book", "firewall_logs", "flow_logs"), "export x hour"),
     "deletion_sweep": (("firewall_logs", "flow_log_objects", "flow_logs"), "export x hour"),
     "cloud_devices": (("address_book", "firewall_logs", "flow_logs"), "none"),
     "metric_series": (("org_accounts",), "hour"),
@@ -99,7 +99,11 @@ def test_hours_begin_with_the_first_export_and_hold_the_hour_that_is_filling(def
 def test_each_export_has_a_sensor_and_the_rest_has_schedules(definitions: dg.Definitions) -> None:
     repository = definitions.get_repository_def()
 
-    assert sorted(sensor.name for sensor in repository.sensor_defs) == ["flow_logs_1_acme_prod", "flow_logs_2_acme_dev"]
+    assert sorted(sensor.name for sensor in repository.sensor_defs) == [
+        "flow_logs_1_acme_prod",
+        "flow_logs_2_acme_dev",
+        "reenrichment",
+    ]
     assert {schedule.name: schedule.cron_schedule for schedule in repository.schedule_defs} == {
         "accounts_every_hour": "0 * * * *",
         "metadata_every_quarter_hour": "*/15 * * * *",

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from kentik_dagster.catalog.tables import TABLES
 from kentik_dagster.core.address_index import AddressIndex
-from kentik_dagster.core.enrichment import Knowledge, enriched_flows, unresolved_share
+from kentik_dagster.core.enrichment import Knowledge, enriched_flows
 from kentik_dagster.core.schemas import polars_schema
 from kentik_dagster.errors import MissingColumnsError
 from tests.core.made_up_book import BOOK, Fact, Has, Holds, answers, at, book
@@ -327,20 +327,3 @@ def test_many_flows_get_the_answers_that_each_gets_alone_in_the_same_order(
         assert told(frame, f"{side}_resolution", f"{side}_eni_id", f"{side}_vpc_id") == [
             alone.get(question, (None, None, None)) for question in asked
         ]
-
-
-def test_the_share_of_each_resolution_counts_both_ends() -> None:
-    frame = enriched(
-        flow("10.0.0.1", "10.0.0.2"), flow("10.0.0.1", OUTSIDE), flow(None, None), flow("10.0.9.9", "10.0.0.1")
-    )
-
-    assert unresolved_share(frame).rows() == [
-        ("exact", 4, 4 / 6),
-        ("external", 1, 1 / 6),
-        ("unknown", 1, 1 / 6),
-    ]
-
-
-def test_the_share_of_nothing_is_no_row() -> None:
-    assert unresolved_share(enriched()).is_empty()
-    assert unresolved_share(enriched(flow(None, None))).is_empty()

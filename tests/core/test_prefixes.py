@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Sequence
 
 import polars as pl
 from hypothesis import given, settings
@@ -14,7 +15,7 @@ from kentik_dagster.core.prefixes import Pieces
 Prefix = tuple[str, str, int]  # scope, CIDR block, place
 
 
-def held(prefixes: list[Prefix], asked: list[tuple[str | None, str | None]]) -> list[tuple[int | None, int]]:
+def held(prefixes: Sequence[Prefix], asked: Sequence[tuple[str | None, str | None]]) -> list[tuple[int | None, int]]:
     """The place and the number of places that hold each address."""
     blocks = pl.DataFrame(
         prefixes, schema={"scope": pl.String, "cidr_block": pl.String, "place": pl.UInt32}, orient="row"

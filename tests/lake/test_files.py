@@ -84,7 +84,7 @@ def test_extremes_of_instants_are_rounded_outwards_to_the_millisecond(
         ("start", pl.Datetime("us"), "start: Datetime(time_unit='us', time_zone=None), the table has"),
         ("start", pl.Datetime("ns", "UTC"), "start: Datetime(time_unit='ns', time_zone='UTC'), the table has"),
         ("start", pl.Datetime("us", "Europe/Vienna"), "time_zone='Europe/Vienna'), the table has"),
-        ("action", pl.Categorical, "action: Categorical, the table has String"),
+        ("bytes", pl.Categorical, "bytes: Categorical, the table has Int64"),
         ("extra_fields", pl.String, "extra_fields: String, the table has Map(String, String)"),
         ("Bytes", pl.Int64, "Bytes: the table has no such column"),
     ],
@@ -263,3 +263,17 @@ def test_every_table_of_the_catalog_is_read_back_with_all_its_columns(lake: Lake
     append_rows(table, partition, lambda there: row if there.is_empty() else row.clear())
 
     assert table.read(partition).equals(row)
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_categorical_text_is_text_for_whoever_reads_it(lake: Lake, reader: str) -> None:
+    table = lake["flow_logs"]
+    rows = flows(a=2).with_columns(action=pl.Series(["ACCEPT", None], dtype=pl.Categorical))
+
+    append_objects(table, NINE, rows)
+    append_objects(table, NINE, flows(b=1).with_columns(action=pl.lit("REJECT")))
+
+    snapshot = table.open()
+    found = READERS[reader](table.uri)
+    assert sorted(found["action"].cast(pl.String).to_list(), key=str) == ["ACCEPT", None, "REJECT"]
+    assert {snapshot.read_file(path)["action"].dtype for path in snapshot.files["path"]} == {pl.String()}

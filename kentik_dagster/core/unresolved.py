@@ -1,0 +1,85 @@
+"""How the ends of flows were resolved: which are not known, where they were recorded, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import polars as pl
+
+from kentik_dagster.core.addresses import address_numbers
+from kentik_dagster.core.schemas import require
+from kentik_dagster.core.traffic import FOUND
+
+ENDS = pl.Schema({"vpc_id": pl.String(), "resolution": pl.String(), "is_internal": pl.Boolean(), "ends": pl.UInt32()})
+UNRESOLVED = ("ambiguous", "unknown")
+_PLACE = ("vpc_id", "resolution", "is_internal")
+
+
+def ends_by_vpc(enriched: pl.DataFrame) -> pl.DataFrame:
+    """How the ends of flows were resolved, by the VPC that recorded them.
+
+    Args:
+        enriched: rows of `enriched_flows`.
+
+    Returns:
+        One row per `vpc_id` (null: not known), `resolution` and `is_internal` (an interface of ours, or an address of a
+        range that is nobody's on the internet), in no order: `ends`, both sides together.
+    """
+    require(enriched, "observing_vpc_id", "src_resolution", "dst_resolution", by="ends_by_vpc")
+    sides = pl.concat(
+        enriched.select(
+            vpc_id="observing_vpc_id",
+            resolution=pl.col(f"{side}_resolution").cast(pl.String),
+            address=pl.when(pl.col(f"{side}_resolution").cast(pl.String).is_in(UNRESOLVED)).then(
+                pl.coalesce(f"{side}_pkt_addr", f"{side}_addr")
+            ),
+        )
+        for side in ("src", "dst")
+    ).drop_nulls("resolution")
+    counts = sides.group_by("vpc_id", "resolution", "address").len("ends")
+    numbers = address_numbers(counts["address"]).select("address", "is_internet")
+    internal = pl.col("resolution").is_in(FOUND) | (
+        pl.col("resolution").is_in(UNRESOLVED) & ~pl.col("is_internet").fill_null(False)
+    )
+    return (
+        counts.join(numbers, on="address", how="left")
+        .with_columns(is_internal=internal)
+        .group_by(_PLACE)
+        .agg(pl.col("ends").sum())
+        .select(ENDS.names())
+        .cast(ENDS)
+    )
+
+
+def together(counts: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    """Frames of `ends_by_vpc` as one, most ends first."""
+    everything = pl.concat([pl.DataFrame(schema=ENDS), *counts])
+    return (
+        everything.group_by(_PLACE)
+        .agg(pl.col("ends").sum())
+        .select(ENDS.names())
+        .sort("ends", *_PLACE, descending=[True, False, False, False], nulls_last=True)
+    )
+
+
+def shares(ends: pl.DataFrame) -> pl.DataFrame:
+    """How ends were resolved altogether.
+
+    Args:
+        ends: rows of `ends_by_vpc`.
+
+    Returns:
+        One row per resolution: `resolution`, `ends`, `share` (0 to 1), most ends first.
+    """
+    counts = ends.group_by("resolution").agg(pl.col("ends").sum())
+    return counts.with_columns(share=pl.col("ends") / pl.col("ends").sum()).sort(
+        "ends", "resolution", descending=[True, False]
+    )
+
+
+def unresolved_share(ends: pl.DataFrame) -> float:
+    """The share (0 to 1) of internal ends that are unknown or ambiguous; 0 where there are none."""
+    internal = ends.filter("is_internal")
+    total = int(internal["ends"].sum())
+    unresolved = int(internal.filter(pl.col("resolution").is_in(UNRESOLVED))["ends"].sum())
+    return unresolved / total if total else 0.0

@@ -15,7 +15,8 @@ from kentik_dagster.configuration import Configuration
 from kentik_dagster.core.accounts import collectible_accounts
 from kentik_dagster.core.metadata_health import changes_by_type
 from kentik_dagster.core.schemas import no_rows
-from kentik_dagster.work.metadata import collect_metadata, rebuild_address_book
+from kentik_dagster.work.address_book import update_address_book
+from kentik_dagster.work.metadata import collect_metadata
 from resources.aws import Aws
 from resources.clock import Clock
 from resources.lake import Lake
@@ -86,7 +87,7 @@ def network_assets(configuration: Configuration) -> list[dg.AssetsDefinition]:
     @table_assets("address_book", [book_spec])
     def address_book(context: dg.AssetExecutionContext, lake: Lake) -> dg.MaterializeResult:
         """Who had which address in which VPC, from when until when."""
-        book = rebuild_address_book(lake.tables)
+        book = update_address_book(lake.tables)
         kinds = dict(book["kind"].value_counts().iter_rows())
         return dg.MaterializeResult(
             metadata={"dagster/row_count": book.height, "rows_by_kind": dg.MetadataValue.json(kinds)}

@@ -34,8 +34,11 @@ def address_book(changes: pl.DataFrame, accounts: pl.DataFrame) -> pl.DataFrame:
     require(accounts, "account_id", "name", by="address_book")
     states = resource_states(changes)
     interfaces = without_overlaps(interface_addresses(states, accounts))
-    return in_order(pl.concat([interfaces, network_ranges(states), network_routes(states), _snapshots(changes),
-                               _names(accounts)],
+    snapshots = changes.group_by("account_id", "region").agg(
+        pl.lit("snapshot").alias("kind"), pl.col("observed_at").min().alias("valid_from"), pl.col("observed_at").max()
+    )
+    return in_order(pl.concat([interfaces, network_ranges(states), network_routes(states), snapshots,
+                               names_of(accounts)],
                               how="diagonal"))  # fmt: skip
 
 
@@ -52,15 +55,21 @@ def in_order(rows: pl.DataFrame) -> pl.DataFrame:
     )  # fmt: skip
 
 
-def _snapshots(changes: pl.DataFrame) -> pl.DataFrame:
-    return changes.group_by("account_id", "region").agg(
-        pl.lit("snapshot").alias("kind"),
-        pl.col("observed_at").min().alias("valid_from"),
-        pl.col("observed_at").max(),
+def snapshots_of(book: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
+    """The rows of kind `snapshot` of a book that takes in new changes."""
+    seen = [
+        book.filter(pl.col("kind") == "snapshot").select("account_id", "region", "valid_from", "observed_at"),
+        new.select("account_id", "region", pl.col("observed_at").alias("valid_from"), "observed_at"),
+    ]
+    return (
+        pl.concat(seen)
+        .group_by("account_id", "region")
+        .agg(pl.lit("snapshot").alias("kind"), pl.col("valid_from").min(), pl.col("observed_at").max())
     )
 
 
-def _names(accounts: pl.DataFrame) -> pl.DataFrame:
+def names_of(accounts: pl.DataFrame) -> pl.DataFrame:
+    """The rows of kind `account`."""
     return accounts.group_by("account_id").agg(
         pl.lit("account").alias("kind"), pl.col("name").drop_nulls().first().alias("account_name")
     )

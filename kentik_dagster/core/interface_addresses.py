@@ -209,7 +209,7 @@ def _behind(interfaces: pl.DataFrame, states: pl.DataFrame) -> pl.DataFrame:
     )
     found = (
         entities(asked)
-        .join(_owned(states), on="eni_id", how="left", maintain_order="left")
+        .join(owned_interfaces(states), on="eni_id", how="left", maintain_order="left")
         .select("eni_id", *named, "entity_name")
     )
     services = of_type(states, "vpc_endpoint", _ENDPOINT).select(
@@ -232,7 +232,14 @@ def _behind(interfaces: pl.DataFrame, states: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _owned(states: pl.DataFrame) -> pl.DataFrame:
+def instances_of(states: pl.DataFrame) -> pl.Series:
+    """The instances to which interfaces were attached at any time."""
+    attachment = pl.col("attributes").struct.field("Attachment").struct
+    interfaces = of_type(states, "network_interface", _INTERFACE)
+    return interfaces.select(attachment.field("InstanceId").unique()).to_series().drop_nulls()
+
+
+def owned_interfaces(states: pl.DataFrame) -> pl.DataFrame:
     """Interfaces that gateways and endpoints name as their own: `eni_id`, `of_type`, `of_id`."""
     gateway, endpoint = pl.col("attributes").struct, pl.col("attributes").struct
     gateways = of_type(states, "nat_gateway", _NAT_GATEWAY).select(

@@ -12,11 +12,13 @@ NEVER = pl.datetime(9999, 1, 1, time_unit="us", time_zone="UTC")
 _LONG_AGO = pl.datetime(1970, 1, 1, time_unit="us", time_zone="UTC")
 
 
-def resource_states(changes: pl.DataFrame) -> pl.DataFrame:
+def resource_states(changes: pl.DataFrame, snapshots: pl.DataFrame | None = None) -> pl.DataFrame:
     """Each state of each resource with the time it stood: [valid_from, valid_to).
 
     Args:
-        changes: rows of `metadata_changes`.
+        changes: rows of `metadata_changes`: of each resource all or none.
+        snapshots: the first snapshot (`valid_from`) of each `account_id` and `region`; None: it is the first of the
+            changes, which are the whole log then.
 
     Returns:
         One row per state: `resource_type`, `resource_id`, `name`, `region`, `owner_account_id`, `attributes`, `tags`,
@@ -24,7 +26,10 @@ def resource_states(changes: pl.DataFrame) -> pl.DataFrame:
         otherwise, else NEVER), `since_first_snapshot`. What several accounts or regions see is there as one of them
         sees it: its owner, if the owner's account is collected.
     """
-    first = changes.group_by("account_id", "region").agg(pl.col("observed_at").min().alias("first_snapshot_at"))
+    if snapshots is None:
+        first = changes.group_by("account_id", "region").agg(pl.col("observed_at").min().alias("first_snapshot_at"))
+    else:
+        first = snapshots.select("account_id", "region", pl.col("valid_from").alias("first_snapshot_at"))
     states = (
         changes.join(first, on=["account_id", "region"])
         .sort("observed_at", maintain_order=True)

@@ -22,6 +22,14 @@ _CONFIGURATION = {
     "delta.logRetentionDuration": "interval 30 days",
     "delta.setTransactionRetentionDuration": "interval 30 days",
 }
+
+
+def _configuration(table: Table) -> dict[str, str]:
+    # Else readers look at the statistics of the first 32 columns alone.
+    indexed = {"delta.dataSkippingStatsColumns": ",".join(table.statistics)} if table.statistics else {}
+    return _CONFIGURATION | indexed
+
+
 # With retries, one that lost the race would add its own creation to the winner's table, as a second commit.
 _ONLY_AS_FIRST = CommitProperties(max_commit_retries=0)
 
@@ -98,7 +106,7 @@ class Snapshot:
         """
         if self.files_of(partition or {}).is_empty():
             return no_rows(self.table)
-        return self._collected(self.scan(partition))
+        return self.collected(self.scan(partition))
 
     def read_each(self, partitions: Sequence[Mapping[str, str]]) -> list[pl.DataFrame]:
         """The rows of each of several partitions, read at once where one column divides the table; errors as `read`."""
@@ -108,14 +116,15 @@ class Snapshot:
         wanted = [partition[column] for partition in partitions]
         if self.files.filter(pl.col(f"partition.{column}").is_in(wanted)).is_empty():
             return [no_rows(self.table) for _ in partitions]
-        rows = self._collected(self.scan().filter(pl.col(column).is_in(wanted)))
+        rows = self.collected(self.scan().filter(pl.col(column).is_in(wanted)))
         return [rows.filter(pl.col(column) == value) for value in wanted]
 
     def read_file(self, path: str) -> pl.DataFrame:
         """Like `scan_file`, but read at once; errors as `read`."""
-        return self._collected(self.scan_file(path))
+        return self.collected(self.scan_file(path))
 
-    def _collected(self, rows: pl.LazyFrame) -> pl.DataFrame:
+    def collected(self, rows: pl.LazyFrame) -> pl.DataFrame:
+        """What a scan of this table gives; errors as `read`."""
         try:
             return rows.collect()
         except (OSError, pl.exceptions.PolarsError) as error:
@@ -133,7 +142,7 @@ class Snapshot:
         if objects is not None:
             name = pl.col("source_object")
             rows = rows.filter(name >= min(objects), name <= max(objects), name.is_in(list(objects)))
-        counts = self._collected(rows.group_by("source_object").len())
+        counts = self.collected(rows.group_by("source_object").len())
         return {str(name): int(rows) for name, rows in counts.iter_rows()}
 
 
@@ -185,7 +194,7 @@ class LakeTable:
                 partition_by=list(self.table.partition_by),
                 name=self.table.name,
                 description=f"One row is {self.table.row}.",
-                configuration=_CONFIGURATION,
+                configuration=_configuration(self.table),
                 storage_options=dict(self.storage_options),
                 commit_properties=_ONLY_AS_FIRST,
             )

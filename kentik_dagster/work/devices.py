@@ -110,16 +110,14 @@ def count_devices(
 
 def _metadata(lake: Lake) -> pl.DataFrame:
     changes = lake["metadata_changes"].open()
-    with _reading(changes):
-        concerned = changes.scan().filter(pl.col("resource_type").is_in(CONCERNED))
-        return concerned.drop("tags", "attributes_hash").collect()
+    concerned = changes.scan().filter(pl.col("resource_type").is_in(CONCERNED))
+    return changes.collected(concerned.drop("tags", "attributes_hash"))
 
 
 def _interfaces(lake: Lake) -> pl.DataFrame:
     book = lake["address_book"].open()
-    with _reading(book):
-        addresses = book.scan().filter(pl.col("kind") == "interface_address")
-        return addresses.select("kind", "eni_id", "vpc_id").unique().collect()
+    addresses = book.scan().filter(pl.col("kind") == "interface_address")
+    return book.collected(addresses.select("kind", "eni_id", "vpc_id").unique())
 
 
 def _changed_hours(source: Snapshot, memory: Snapshot) -> Iterator[_Hour]:

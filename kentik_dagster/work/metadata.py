@@ -18,13 +18,12 @@ from kentik_dagster.aws.sessions import ExportAccess
 from kentik_dagster.catalog.outcomes import Outcome
 from kentik_dagster.catalog.tables import TABLES
 from kentik_dagster.configuration import Export
-from kentik_dagster.core.address_book import address_book
 from kentik_dagster.core.network import Scope, new_changes
 from kentik_dagster.core.resources import resources
 from kentik_dagster.core.schemas import no_rows, polars_schema
 from kentik_dagster.errors import AwsError
 from kentik_dagster.lake.tables import Lake
-from kentik_dagster.lake.writes import append_to_partitions, merge_partition, merge_partitions
+from kentik_dagster.lake.writes import append_to_partitions, merge_partitions
 
 CONCURRENT_ACCOUNTS = 8
 _ACCOUNTS_A_COMMIT = 16
@@ -93,16 +92,6 @@ def collect_metadata(
                 break
     if failures:
         raise failures[0]
-
-
-def rebuild_address_book(lake: Lake) -> pl.DataFrame:
-    """Make `address_book` say what `metadata_changes` and `org_accounts` say now; returns its rows."""
-
-    def newest(_: pl.DataFrame) -> pl.DataFrame:
-        # Read anew in every round of the commit, so that an older book never replaces a newer one.
-        return address_book(lake["metadata_changes"].read(), lake["org_accounts"].read())
-
-    return merge_partition(lake["address_book"], {}, newest)
 
 
 def _snapshot(access: ExportAccess, account_id: str, clock: Callable[[], datetime]) -> _Snapshot:

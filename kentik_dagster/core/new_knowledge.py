@@ -56,3 +56,30 @@ def concerned_ends(ends: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
         & ~pl.col("is_internet").fill_null(False)
     )
     return numbered.filter(concerned.fill_null(False)).select(ends.columns)
+
+
+def concerned_owners(owned: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
+    """The ends of flows that were found, and belong to somebody else as is known now.
+
+    Args:
+        owned: distinct ends that were found: `address`, `vpc_id`, `eni_id`, `instance_id`, `eni_type` (null: the record
+            alone told of the interface) and `until`, the newest record's time.
+        new: rows of `newly_known`.
+
+    Returns:
+        Rows of `owned`.
+    """
+    known = new.filter(pl.col("kind") == "interface_address").select(
+        "address", "vpc_id", "valid_from", new_eni_id="eni_id", new_instance_id="instance_id"
+    )
+    is_other = (
+        pl.col("eni_id").ne_missing(pl.col("new_eni_id"))
+        | pl.col("instance_id").ne_missing(pl.col("new_instance_id"))
+        | pl.col("eni_type").is_null()
+    )
+    return (
+        owned.join(known, on=["address", "vpc_id"], how="inner")
+        .filter(pl.col("valid_from") <= pl.col("until"), is_other)
+        .select(owned.columns)
+        .unique()
+    )

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import polars as pl
@@ -12,60 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kentik_dagster.catalog.network_operations import OPERATIONS
 from kentik_dagster.catalog.tables import TABLES
 from kentik_dagster.core.address_book import address_book
-from kentik_dagster.core.network import Scope, new_changes
-from kentik_dagster.core.resources import resources
-from kentik_dagster.core.schemas import no_rows, polars_schema
-
-PAYMENTS, PLATFORM = "111122223333", "444455556666"
-OPERATION = {operation.resource_type: operation for operation in OPERATIONS}
-ACCOUNTS = pl.DataFrame(
-    {"account_id": [PAYMENTS, PLATFORM], "name": ["payments", "platform"]},
-)
-
-
-def at(minute: int) -> datetime:
-    return datetime(2026, 11, 23, 9, tzinfo=UTC) + timedelta(minutes=minute)
-
-
-@dataclass
-class Log:
-    """A log of changes that is made by looking."""
-
-    rows: pl.DataFrame = field(default_factory=lambda: no_rows(TABLES["metadata_changes"]))
-
-    def see(
-        self,
-        minute: int,
-        resource_type: str,
-        *items: Mapping[str, Any],
-        account: str = PAYMENTS,
-        region: str = "eu-west-1",
-    ) -> None:
-        """An account's answer that lists these items and no others."""
-        scope = Scope(account, region, resource_type)
-        seen = resources(items, OPERATION[resource_type], account_id=account, region=region).rows
-        self.rows = pl.concat([self.rows, new_changes(self.rows, seen, [scope], at(minute))])
-
-    def book(self, kind: str) -> pl.DataFrame:
-        return address_book(self.rows, ACCOUNTS).filter(kind=kind)
+from kentik_dagster.core.schemas import polars_schema
+from tests.core.metadata_log import ACCOUNTS, PAYMENTS, PLATFORM, Log, at, interface, named
 
 
 @pytest.fixture
 def log() -> Log:
     return Log()
-
-
-def named(name: str | None) -> dict[str, Any]:
-    return {"Tags": [{"Key": "Name", "Value": name}]} if name is not None else {}
-
-
-def interface(eni_id: str, address: str, **more: Any) -> dict[str, Any]:
-    """A network interface as boto3 gives it."""
-    usual = {"VpcId": "vpc-1", "SubnetId": "subnet-1", "InterfaceType": "interface", "OwnerId": PAYMENTS}
-    return {"NetworkInterfaceId": eni_id, "PrivateIpAddress": address} | usual | more
 
 
 def owners(book: pl.DataFrame) -> list[tuple[str, str, datetime, datetime | None]]:
@@ -124,6 +78,7 @@ def test_an_interface_is_described_by_what_it_belongs_to(log: Log) -> None:
         "kind": "interface_address",
         "address": "10.0.0.1",
         "vpc_id": "vpc-1",
+        "observed_at": at(0),
         "valid_from": at(0),
         "since_first_snapshot": True,
         "is_public": False,
@@ -138,7 +93,9 @@ def test_an_interface_is_described_by_what_it_belongs_to(log: Log) -> None:
         "instance_name": "web-1",
         "eni_id": "eni-1",
         "eni_type": "interface",
+        "eni_entity_type": "instance",
         "eni_entity_name": "web-1",
+        "tags": {"Name": "web-1"},
         "security_group_ids": ["sg-1", "sg-2"],
     }
 
@@ -302,11 +259,36 @@ def test_a_peering_with_a_vpc_that_aws_does_not_name_joins_nothing(log: Log) -> 
 
 def test_the_book_has_the_columns_of_its_table_also_where_nothing_is_known(log: Log) -> None:
     empty = address_book(log.rows, ACCOUNTS)
+    nothing = address_book(log.rows, ACCOUNTS.clear())
     log.see(0, "vpc", {"VpcId": "vpc-1", "CidrBlock": "10.0.0.0/16"})
     full = address_book(log.rows, ACCOUNTS)
 
-    assert empty.is_empty()
-    assert empty.schema == full.schema == polars_schema(TABLES["address_book"])
+    assert empty.select("kind", "account_id", "account_name").rows() == [
+        ("account", PAYMENTS, "payments"),
+        ("account", PLATFORM, "platform"),
+    ]
+    assert nothing.is_empty()
+    assert nothing.schema == empty.schema == full.schema == polars_schema(TABLES["address_book"])
+
+
+def test_the_book_says_from_when_until_when_each_account_and_region_was_looked_at(log: Log) -> None:
+    log.see(0, "vpc", {"VpcId": "vpc-1"})
+    log.see(5, "vpc", {"VpcId": "vpc-1"}, {"VpcId": "vpc-2"})
+    log.see(7, "vpc", {"VpcId": "vpc-3"}, account=PLATFORM, region="us-east-1")
+
+    assert log.book("snapshot").select("account_id", "region", "valid_from", "observed_at").rows() == [
+        (PAYMENTS, "eu-west-1", at(0), at(5)),
+        (PLATFORM, "us-east-1", at(7), at(7)),
+    ]
+
+
+def test_an_interface_is_tagged_as_its_instance_else_as_itself(log: Log) -> None:
+    own = [{"Key": "team", "Value": "network"}]
+    attached = interface("eni-1", "10.0.0.1", TagSet=own, Attachment={"InstanceId": "i-1"})
+    log.see(0, "instance", {"InstanceId": "i-1", "Tags": [{"Key": "team", "Value": "web"}]})
+    log.see(0, "network_interface", attached, interface("eni-2", "10.0.0.2", TagSet=own))
+
+    assert [dict(tags) for tags in log.book("interface_address")["tags"]] == [{"team": "web"}, {"team": "network"}]
 
 
 def test_the_book_is_the_same_whatever_the_order_of_the_log(log: Log) -> None:

@@ -102,14 +102,9 @@ def test_what_two_regions_show_is_there_once() -> None:
 
 def stretch(begin: int, end: int, vpc_id: str | None = "vpc-1") -> pl.DataFrame:
     """Something that stood in a VPC from one minute to another, and that the first snapshot saw."""
-    return pl.DataFrame(
-        {"vpc_id": [vpc_id], "valid_from": [at(begin)], "valid_to": [at(end)], "since_first_snapshot": [True]},
-        schema_overrides={
-            "vpc_id": pl.String,
-            "valid_from": CHANGES["observed_at"],
-            "valid_to": CHANGES["observed_at"],
-        },
-    )
+    times = {"observed_at": at(begin), "valid_from": at(begin), "valid_to": at(end)}
+    schema = {"vpc_id": pl.String, **dict.fromkeys(times, CHANGES["observed_at"]), "since_first_snapshot": pl.Boolean}
+    return pl.DataFrame([{"vpc_id": vpc_id, **times, "since_first_snapshot": True}], schema=schema)
 
 
 def parts(rows: pl.DataFrame, *changes: dict[str, Any]) -> list[tuple[str | None, int, int, bool]]:
@@ -157,3 +152,27 @@ def test_before_it_was_first_seen_and_after_its_removal_a_thing_has_its_nearest_
 def test_a_thing_that_nobody_saw_has_no_name() -> None:
     assert parts(stretch(0, 9)) == [(None, 0, 9, True)]
     assert parts(stretch(0, 9, vpc_id=None), change(3, "vpc-1", name="old")) == [(None, 0, 9, True)]
+
+
+def test_a_part_was_observed_when_the_row_and_the_name_both_were() -> None:
+    row = stretch(2, 8).with_columns(observed_at=pl.lit(at(4), CHANGES["observed_at"]))
+
+    split = split_by_name(
+        row,
+        states(change(0, "vpc-1", name="a"), change(3, "vpc-1", name="b"), change(6, "vpc-1", name="c")),
+        "vpc",
+    )
+
+    assert split.sort("valid_from")["observed_at"].to_list() == [at(4), at(4), at(6)]
+
+
+def test_whatever_else_is_told_of_a_thing_splits_a_row_too() -> None:
+    seen = states(
+        change(0, "vpc-1", name="same", tags={"env": "test"}), change(5, "vpc-1", name="same", tags={"env": "prod"})
+    )
+
+    split = split_by_name(stretch(2, 8), seen, "vpc", "tags").sort("valid_from")
+
+    assert split["vpc_name"].to_list() == ["same", "same"]
+    assert [dict(tags) for tags in split["vpc_tags"]] == [{"env": "test"}, {"env": "prod"}]
+    assert split["valid_from"].to_list() == [at(2), at(5)]

@@ -48,12 +48,23 @@ def resource_states(changes: pl.DataFrame, snapshots: pl.DataFrame | None = None
 
 
 def of_type(states: pl.DataFrame, resource_type: str, dtype: pl.Struct) -> pl.DataFrame:
-    """The states of one kind of resource, their `attributes` read as a struct."""
-    return (
-        states.filter(pl.col("resource_type") == resource_type)
-        .with_columns(pl.col("attributes").str.json_decode(dtype))
-        .drop("resource_type")
-    )
+    """The states of one kind of resource, their `attributes` read as a struct.
+
+    A resource that is not described as AWS describes its kind is left out: it must not keep the others away.
+    """
+    rows = states.filter(pl.col("resource_type") == resource_type).drop("resource_type")
+    try:
+        return rows.with_columns(pl.col("attributes").str.json_decode(dtype))
+    except pl.exceptions.PolarsError:
+        rows = rows.filter(pl.Series([_is_readable(text, dtype) for text in rows["attributes"]], dtype=pl.Boolean))
+        return rows.with_columns(pl.col("attributes").str.json_decode(dtype))
+
+
+def _is_readable(text: str | None, dtype: pl.Struct) -> bool:
+    try:
+        return len(pl.Series([text]).str.json_decode(dtype)) == 1
+    except pl.exceptions.PolarsError:
+        return False
 
 
 def split_by_name(rows: pl.DataFrame, states: pl.DataFrame, resource_type: str, *said: str) -> pl.DataFrame:

@@ -103,3 +103,17 @@ def test_an_account_that_is_called_otherwise_is_so_everywhere(name: str | None) 
     updated = updated_address_book(address_book(CHANGES, ACCOUNTS), Log(CHANGES), renamed)
 
     assert_same(updated, address_book(CHANGES, renamed))
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "5", '{"VpcId": {"a": 1}}', '{"Groups": "sg-1"}', None])
+def test_a_resource_that_is_not_described_as_aws_does_keeps_no_other_away(text: str | None) -> None:
+    interfaces = CHANGES.filter(resource_type="network_interface")
+    spoilt = interfaces["resource_id"][0]
+    rows = CHANGES.with_columns(
+        attributes=pl.when(pl.col("resource_id") == spoilt).then(pl.lit(text, pl.String)).otherwise("attributes")
+    )
+
+    book = address_book(rows, ACCOUNTS)
+
+    expected = address_book(CHANGES.filter(pl.col("resource_id") != spoilt), ACCOUNTS)
+    assert book.filter(pl.col("eni_id").is_not_null()).height == expected.filter(pl.col("eni_id").is_not_null()).height

@@ -1,0 +1,87 @@
+"""The benchmarks' tiny forms: what they compare is the same work, and they run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from benchmarks.enrichment import measured
+from benchmarks.enrichment_inputs import PLACES, Folder, made_up_book, organization
+from benchmarks.enrichment_measured import MEASUREMENTS, Stages, prepare
+from kentik_dagster.lake.tables import Lake
+
+RECORDS = 100 * PLACES
+# What tells one record from another, under the names of both sides.
+OURS = {
+    "observing_eni_id": "interface_id", "src_pkt_addr": "pkt_srcaddr", "dst_pkt_addr": "pkt_dstaddr",
+    "src_port": "srcport", "dst_port": "dstport", "start_time": "start", "flow_direction": "flow_direction",
+}  # fmt: skip
+ENDS = ("src_eni_id", "src_instance_id", "dst_eni_id", "dst_instance_id")
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("prepared")
+    prepare(folder, interfaces=400, records=RECORDS)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def ours(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> pl.DataFrame:
+    lake = tmp_path_factory.mktemp("ours")
+    MEASUREMENTS["whole"](prepared, lake, Stages())
+    return ends(Lake(str(lake))["enriched_flows"].read().rename(OURS))
+
+
+def ends(enriched: pl.DataFrame) -> pl.DataFrame:
+    """Both ends of each record that has any, and what tells the records apart."""
+    ports = pl.col("srcport", "dstport").cast(pl.Int64)
+    return enriched.filter(log_status="OK").select(*OURS.values(), *ENDS).with_columns(ports)
+
+
+def plain(name: str, prepared: Path, out: Path) -> pl.DataFrame:
+    MEASUREMENTS[name](prepared, out, Stages())
+    if name == "duckdb_parquet":
+        return pl.read_parquet(out / "enriched_flows.parquet")
+    return pl.read_delta(str(out / "enriched_flows"))
+
+
+@pytest.mark.parametrize("name", ["polars", "duckdb_parquet", "duckdb_delta"])
+def test_every_way_reads_all_records_and_agrees_with_ours_on_the_ends_that_it_finds(
+    prepared: Path, ours: pl.DataFrame, tmp_path: Path, name: str
+) -> None:
+    theirs = plain(name, prepared, tmp_path / "out")
+
+    assert theirs.height == RECORDS
+    beside = ends(theirs).join(ours, on=list(OURS.values()), how="inner", suffix="_ours", nulls_equal=True)
+    assert beside.height == ours.height
+    for end in ENDS:
+        found = beside.drop_nulls(end)
+        assert found.height > ours.height // 3
+        assert found[end].equals(found[f"{end}_ours"], check_names=False)
+
+
+def test_an_address_that_was_used_before_is_in_the_book_with_both_owners() -> None:
+    book = made_up_book(organization(400)).filter(kind="interface_address", is_public=False)
+
+    owners = book.group_by("vpc_id", "address").agg(pl.len(), pl.col("valid_to").null_count().alias("current"))
+
+    assert owners["len"].value_counts(sort=True).rows() == [(1, 360), (2, 40)]
+    assert set(owners["current"]) == {1}
+
+
+def test_a_folder_lists_an_object_for_each_account_and_region(prepared: Path) -> None:
+    listed = Folder(prepared / "logs").listed()
+
+    assert listed.select("account_id", "region").unique().height == listed.height == PLACES
+    assert listed["source_object"].n_unique() == PLACES
+
+
+def test_a_work_is_measured_in_a_process_of_its_own(prepared: Path) -> None:
+    said = measured("whole", prepared)
+
+    assert said["stages"].keys() == {"book", "flow_logs", "enriched_flows"}
+    assert 0 < sum(said["stages"].values()) <= said["cpu"]
+    assert said["peak_mb"] > 50

@@ -182,6 +182,7 @@ def _questions(distinct: pl.DataFrame, places: pl.DataFrame, index: AddressIndex
         vpc_id=pl.coalesce("vpc_id", "tgw_vpc_id"),
         via=pl.coalesce("via", "tgw_id"),
         own_eni_id=pl.when(is_own).then("own_eni_id"),
+        is_disputed=pl.col("is_own") & had.is_null() & asked["said_instance"].is_null(),
     ).select(QUESTION)
 
 

@@ -213,7 +213,8 @@ def _gateway_routes(states: pl.DataFrame) -> pl.DataFrame:
             forwarding_state=route.field("State"),
             attachment=route.field("TransitGatewayAttachments"),
         )
-        .explode("attachment")
+        # A blackhole leads to no attachment, and outweighs wider routes all the same.
+        .explode("attachment", empty_as_null=True, keep_nulls=True)
         .with_columns(
             gateway_type=kind,
             peer_vpc_id=pl.when(kind == "vpc").then(attachment.field("ResourceId")),

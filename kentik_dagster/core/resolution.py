@@ -18,7 +18,7 @@ from kentik_dagster.core.addresses import address_numbers
 from kentik_dagster.core.schemas import require
 from kentik_dagster.core.topology import Topology
 
-QUESTION = ("vpc_id", "via", "address", "own_eni_id", "at", "instant")
+QUESTION = ("vpc_id", "via", "address", "own_eni_id", "is_disputed", "at", "instant")
 ANSWER = pl.Schema({
     "owner": pl.UInt32(), "resolution": pl.String(), "is_on_premises": pl.Boolean(), "is_in_vpc": pl.Boolean(),
     "gateway_id": pl.String(),
@@ -32,8 +32,9 @@ def resolve(questions: pl.DataFrame, index: AddressIndex) -> pl.DataFrame:
     Args:
         questions: one row per distinct question: `vpc_id` (null: the record's VPC is not known), `via` (the route table
             of the record's subnet, or the transit gateway that recorded; null: not known), `address`, `own_eni_id`
-            (the interface that recorded, where the address is its own; else null), `at` (UTC, at which the address is
-            looked up), `instant` (at which the network is; there are few).
+            (the interface that recorded, where the address is its own; else null), `is_disputed` (the record speaks for
+            its interface, of which nothing is known: nobody else is named), `at` (UTC, at which the address is looked
+            up), `instant` (at which the network is; there are few).
 
     Returns:
         One row per question, in the same order: `owner` (a row of `index.owners`, null unless found),
@@ -74,6 +75,14 @@ class _Open:
         open_ = self.asked.with_row_index("row").filter(pl.col("resolution").is_null())
         return open_.drop("owner", "resolution", *_FLAGS)
 
+    def deny(self) -> None:
+        """Name nobody for the questions that are disputed."""
+        denied = pl.col("is_disputed") & pl.col("owner").is_not_null()
+        self.asked = self.asked.with_columns(
+            owner=pl.when(~denied).then("owner"),
+            resolution=pl.when(denied).then(pl.lit("ambiguous")).otherwise("resolution"),
+        )
+
     def say(self, answers: pl.DataFrame) -> None:
         """Note answers: `row`, `resolution`, and if there is one, `owner` and the flags."""
         said = answers.rename({name: f"said_{name}" for name in answers.columns if name != "row"})
@@ -99,6 +108,7 @@ def _at(asked: pl.DataFrame, index: AddressIndex, topology: Topology) -> pl.Data
     rest = ends.rest()
     word = pl.when(pl.col("is_internet")).then(pl.lit("external")).otherwise(pl.lit("unknown"))
     ends.say(rest.select("row", resolution=word))
+    ends.deny()
     gateways = routed.select("row", "gateway_id", "gateway_type", "forwarding_state")
     return (
         ends.asked.with_row_index("row")

@@ -38,6 +38,9 @@ class Topology:
         self._none = network.clear()
         self._accounts = network.filter(pl.col("kind") == "account")["account_id"].unique()
         self.vpcs_ever = network.filter(pl.col("kind") == "vpc_cidr")["vpc_id"].unique()
+        # A peering shows the ranges of its other VPC, also of one that is another organization's.
+        is_ours = pl.col("account_id").is_null() | pl.col("account_id").is_in(self._accounts.implode())
+        self._vpcs_of_ours = network.filter(pl.col("kind") == "vpc_cidr", is_ours)["vpc_id"].unique()
         self._peerings = (
             self._of("peering")
             .select("vpc_id", "peer_vpc_id", "gateway_id", pl.col("account_id").alias("peer_account_id"))
@@ -182,7 +185,7 @@ class Topology:
             .then("hub_forwarding_state")
             .otherwise("forwarding_state"),
             target_vpc_id=pl.when(is_active).then(target),
-            target_is_ours=target.is_in(self.vpcs_ever.implode()).fill_null(False)
+            target_is_ours=target.is_in(self._vpcs_of_ours.implode()).fill_null(False)
             | pl.col("peer_account_id").is_in(self._accounts.implode()).fill_null(False),
             is_on_premises=(
                 is_active

@@ -17,6 +17,7 @@ BOOK = polars_schema(TABLES["address_book"])
 QUESTIONS = pl.Schema(
     {
         **dict.fromkeys(("vpc_id", "via", "address", "own_eni_id"), pl.String()),
+        "is_disputed": pl.Boolean(),
         **dict.fromkeys(("at", "instant"), BOOK["valid_from"]),
     }
 )
@@ -109,7 +110,7 @@ def answers(facts: Iterable[Fact], questions: Collection[Question]) -> dict[Ques
     """The answer to each question."""
     asked = list(questions)
     frame = pl.DataFrame(
-        [(vpc, None, address, None, at(minute), at(minute)) for vpc, address, minute in asked],
+        [(vpc, None, address, None, False, at(minute), at(minute)) for vpc, address, minute in asked],
         schema=QUESTIONS,
         orient="row",
     )

@@ -103,7 +103,9 @@ def test_what_two_regions_show_is_there_once() -> None:
 def stretch(begin: int, end: int, vpc_id: str | None = "vpc-1") -> pl.DataFrame:
     """Something that stood in a VPC from one minute to another, and that the first snapshot saw."""
     times = {"observed_at": at(begin), "valid_from": at(begin), "valid_to": at(end)}
-    schema = {"vpc_id": pl.String, **dict.fromkeys(times, CHANGES["observed_at"]), "since_first_snapshot": pl.Boolean}
+    schema = pl.Schema(
+        {"vpc_id": pl.String(), **dict.fromkeys(times, CHANGES["observed_at"]), "since_first_snapshot": pl.Boolean()}
+    )
     return pl.DataFrame([{"vpc_id": vpc_id, **times, "since_first_snapshot": True}], schema=schema)
 
 

@@ -16,20 +16,14 @@ from kentik_dagster.core.address_index import AddressIndex
 from kentik_dagster.core.network import Scope, new_changes
 from kentik_dagster.core.resolution import resolve
 from kentik_dagster.core.resources import resources
-from kentik_dagster.core.schemas import no_rows, polars_schema
+from kentik_dagster.core.schemas import no_rows
+from tests.core.made_up_book import QUESTIONS
 
 PAYMENTS, PLATFORM = "111122223333", "444455556666"
 OPERATION = {operation.resource_type: operation for operation in OPERATIONS}
 ACCOUNTS = pl.DataFrame(
     {"account_id": [PAYMENTS, PLATFORM], "name": ["payments", "platform"]},
 )
-
-
-_BOOK = polars_schema(TABLES["address_book"])
-_QUESTION = pl.Schema({
-    **dict.fromkeys(("vpc_id", "via", "address", "own_eni_id"), pl.String()),
-    **dict.fromkeys(("at", "instant"), _BOOK["valid_from"]),
-})  # fmt: skip
 
 
 def at(minute: int) -> datetime:
@@ -66,9 +60,9 @@ class Log:
         self, address: str, *, vpc: str | None = "vpc-1", via: str | None = None, minute: int = 5
     ) -> dict[str, Any]:
         """What resolution says of an address, with `eni_id` instead of `owner`."""
-        question = (vpc, via, address, None, at(minute), at(minute))
+        question = (vpc, via, address, None, False, at(minute), at(minute))
         index = AddressIndex(self.whole_book())
-        found = resolve(pl.DataFrame([question], schema=_QUESTION, orient="row"), index)
+        found = resolve(pl.DataFrame([question], schema=QUESTIONS, orient="row"), index)
         eni_id = index.owners["eni_id"].cast(pl.String).gather(found["owner"])
         return found.drop("owner").with_columns(eni_id=eni_id).row(0, named=True)
 

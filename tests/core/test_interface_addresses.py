@@ -142,7 +142,7 @@ def test_an_elastic_address_goes_from_one_interface_to_another(log: Log) -> None
 
 
 def test_an_elastic_address_is_not_taken_from_its_owner_by_an_attachment(log: Log) -> None:
-    public = {"Association": {"PublicIp": "198.51.100.1"}}
+    public: dict[str, Any] = {"Association": {"PublicIp": "198.51.100.1"}}
     log.see(0, "network_interface", interface("eni-1", "10.0.0.1", **public))
     log.see(15, "network_interface", interface("eni-1", "10.0.0.1"), attached("eni-2", "10.0.0.2", 7, **public))
 

@@ -10,13 +10,15 @@ TRANSPORTS = {"tcp": 6, "udp": 17, "dccp": 33, "sctp": 132}
 # The registry gave most services of its early years a port of TCP and of UDP alike (RFC 6335 §7.1). These have never
 # been spoken over UDP, so that UDP to their port is something else.
 _TCP_ONLY = {20: "ftp-data", 21: "ftp", 22: "ssh", 23: "telnet", 25: "smtp", 110: "pop3", 143: "imap", 179: "bgp"}
+# IANA lists two names for these; the other one is nobody's.
+_SECOND_NAMES = {"shilp": "nfs"}
 
 
 def _registered() -> tuple[tuple[int, int, str], ...]:
     text = files(__package__).joinpath("service_names.txt").read_text(encoding="ascii")
     lines = (line.split() for line in text.splitlines() if not line.startswith("#"))
     return tuple(
-        (TRANSPORTS[transport], int(port), name)
+        (TRANSPORTS[transport], int(port), _SECOND_NAMES.get(name, name))
         for port, name, *transports in lines
         for transport in transports
         if transport != "udp" or int(port) not in _TCP_ONLY

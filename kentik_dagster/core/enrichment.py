@@ -270,10 +270,14 @@ def _columns(records: pl.DataFrame, known: Knowledge) -> pl.DataFrame:
             log_type=pl.col("log_type"),
             direction=pl.col("flow_direction"),
             own=own,
-            own_type=pl.col("place_eni_type"),
+            # A regional NAT gateway has no interface, and says itself what it is.
+            own_type=pl.when(pl.col("resource_id").str.starts_with("nat-"))
+            .then(pl.lit("nat_gateway"))
+            .otherwise("place_eni_type"),
             src=pl.col("src_eni_id").cast(pl.String),
             src_type=pl.col("src_eni_type").cast(pl.String),
             src_is_in_vpc=pl.col("src_is_in_vpc").fill_null(False),
+            dst_is_in_vpc=pl.col("dst_is_in_vpc").fill_null(False),
             srcport=pl.col("srcport"),
             dstport=pl.col("dstport"),
             dst=pl.col("dst_eni_id").cast(pl.String),

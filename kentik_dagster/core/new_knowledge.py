@@ -43,6 +43,10 @@ def concerned_ends(ends: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
     """
     addresses = new.filter(pl.col("kind") == "interface_address")["address"].unique()
     network = new.filter(pl.col("kind").is_in(("peering", "route", "route_table", "transit_gateway_attachment")))
+    # What lies behind gateways may concern every VPC that reaches them.
+    behind = not new.filter(
+        pl.col("kind").is_in(("transit_gateway_route", "transit_gateway_peering", "on_premises", "vpn_gateway"))
+    ).is_empty()
     blocks = ranges(new.filter(pl.col("kind").is_in(("interface_range", "vpc_cidr")))["address"])
     numbered = ends.join(address_numbers(ends["address"]), on="address", how="left", maintain_order="left")
     if blocks.height:
@@ -52,7 +56,7 @@ def concerned_ends(ends: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
     else:
         inside = addresses.clear()
     concerned = pl.col("address").is_in(pl.concat([addresses, inside]).implode()) | (
-        pl.col("vpc_id").is_in(network["vpc_id"].drop_nulls().unique().implode())
+        (pl.lit(behind) | pl.col("vpc_id").is_in(network["vpc_id"].drop_nulls().unique().implode()).fill_null(False))
         & ~pl.col("is_internet").fill_null(False)
     )
     return numbered.filter(concerned.fill_null(False)).select(ends.columns)

@@ -63,6 +63,7 @@ def is_primary(
     src_resolution: pl.Expr,
     dst_resolution: pl.Expr,
     src_is_in_vpc: pl.Expr,
+    dst_is_in_vpc: pl.Expr,
     srcport: pl.Expr,
     dstport: pl.Expr,
 ) -> pl.Expr:
@@ -77,7 +78,7 @@ def is_primary(
     Args:
         own, own_type: id and type of the interface that recorded.
         src, dst: ids of the interfaces at the ends, null where there is none of ours; `src_type` of the sender's.
-        src_is_in_vpc: whether the sender's address lies in a VPC of ours.
+        src_is_in_vpc, dst_is_in_vpc: whether the address lies in a VPC of ours, whoever has it.
     """
     src_is_ours, dst_is_ours = src_resolution.is_in(FOUND), dst_resolution.is_in(FOUND)
     forwards = own_type.is_in(_FORWARDING).fill_null(False)
@@ -89,5 +90,5 @@ def is_primary(
     at_interface = ~forwards & (
         pl.when(direction == "ingress").then(received).when(direction == "egress").then(sent_here).otherwise(either)
     )
-    nobody_recorded = ~src_is_ours & ~dst_is_ours & ~src_is_in_vpc & direction.ne_missing("egress")
+    nobody_recorded = ~src_is_ours & ~dst_is_ours & ~src_is_in_vpc & ~dst_is_in_vpc & direction.ne_missing("egress")
     return src_resolution.is_not_null() & pl.when(log_type == VPC).then(at_interface).otherwise(nobody_recorded)

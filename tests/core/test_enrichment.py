@@ -188,7 +188,12 @@ def test_a_record_of_an_interface_that_nobody_knows_keeps_what_it_says() -> None
 
 
 def test_a_record_of_an_interface_that_nobody_knows_names_nobody_else_as_its_own_end() -> None:
-    own = {"interface_id": "eni-9", "flow_direction": "egress", "pkt_srcaddr": "10.0.0.1", "pkt_dstaddr": OUTSIDE}
+    own: dict[str, Any] = {
+        "interface_id": "eni-9",
+        "flow_direction": "egress",
+        "pkt_srcaddr": "10.0.0.1",
+        "pkt_dstaddr": OUTSIDE,
+    }
 
     frame = enriched(flow("10.0.0.1", OUTSIDE, **own), flow("10.0.0.1", OUTSIDE, **own, instance_id="i-9"))
 

@@ -19,11 +19,12 @@ _RECORD = {
     "src_resolution": "exact",
     "dst_resolution": "exact",
     "src_is_in_vpc": True,
+    "dst_is_in_vpc": True,
     "srcport": 50000,
     "dstport": 443,
 }
 _FROM_INTERNET = {"src": None, "src_type": None, "src_resolution": "external", "src_is_in_vpc": False}
-_TO_INTERNET = {"dst": None, "dst_resolution": "external"}
+_TO_INTERNET = {"dst": None, "dst_resolution": "external", "dst_is_in_vpc": False}
 _FROM_UNKNOWN = {"src": None, "src_type": None, "src_resolution": "unknown"}
 
 
@@ -94,6 +95,7 @@ def test_a_gateways_log_counts_only_where_no_interface_of_ours_is_at_an_end(log_
     assert counts(**said, **_FROM_INTERNET, **_TO_INTERNET)
     assert not counts(**(said | {"direction": "egress"}), **_FROM_INTERNET, **_TO_INTERNET)
     assert counts(**(said | {"direction": None}), **_FROM_INTERNET, **_TO_INTERNET)
+    assert not counts(**said, **_FROM_INTERNET, dst=None, dst_resolution="unknown")
 
 
 def test_a_record_without_ends_does_not_count() -> None:

@@ -8,11 +8,16 @@ from functools import cached_property, lru_cache
 
 import polars as pl
 
-from kentik_dagster.catalog.tables import END_COLUMNS, TABLES
+from kentik_dagster.catalog.tables import TABLES
 from kentik_dagster.core.schemas import polars_schema, require
 from kentik_dagster.core.topology import Topology, network_map
 
 _BOOK = polars_schema(TABLES["address_book"])
+# What many interfaces share is categorical; of ids and names of instances there are too many.
+_OF_MANY = (
+    "account_id", "account_name", "region", "az_id", "vpc_id", "vpc_name", "subnet_id", "subnet_name", "eni_type",
+    "eni_entity_type",
+)  # fmt: skip
 _TIMES = ("valid_from", "valid_to", "since_first_snapshot", "attached_at")
 _TOPOLOGIES = 16  # instants at which a batch may look at the network without building it again
 
@@ -36,7 +41,11 @@ class Sorted:
             `asked` (the number of the question) and `row` (the number of the row), both uint32.
         """
         questions = (
-            asked.select(self._columns).with_row_index("asked").drop_nulls().with_columns(hash=_hash(self._columns))
+            asked.select(self._columns)
+            .with_row_index("asked")
+            .drop_nulls()
+            .with_columns(hash=_hash(self._columns))
+            .sort("hash")  # neighbours are searched for one after the other
         )
         low = self._hashes.search_sorted(questions["hash"], side="left")
         high = self._hashes.search_sorted(questions["hash"], side="right")
@@ -61,8 +70,8 @@ class AddressIndex:
     """Who had which address, and how the network was, ready to be asked many times.
 
     Attributes:
-        owners: rows of `address_book` of the kinds `interface_address` and `interface_range`; what describes an end is
-            categorical, as it is said of many records.
+        owners: rows of `address_book` of the kinds `interface_address` and `interface_range`; what many
+            interfaces share is categorical.
         account_names: `account_id`, `account_name`, of all accounts, also of those that show nothing.
         firewalls: in which VPC they are: `account_id`, `region`, `name`, `vpc_id`.
         as_of: the newest snapshot whose changes it knows; None: none.
@@ -72,9 +81,7 @@ class AddressIndex:
         require(book, *_BOOK.names(), by="AddressIndex")
         owners = book.filter(pl.col("kind").is_in(("interface_address", "interface_range")))
         self._keys = owners.select("vpc_id", "address", "eni_id", *_TIMES)
-        self.owners = owners.with_columns(
-            pl.col(name).cast(pl.Categorical) for name in END_COLUMNS if _BOOK[name] == pl.String
-        )
+        self.owners = owners.with_columns(pl.col(name).cast(pl.Categorical) for name in _OF_MANY)
         self.as_of: datetime | None = book["observed_at"].max()  # type: ignore[assignment]
         self._by_place = Sorted(self._keys, "vpc_id", "address")
         self._by_address = Sorted(self._keys, "address")

@@ -50,8 +50,8 @@ def enriched_flows(flows: pl.DataFrame, known: Knowledge) -> pl.DataFrame:
         flows: rows of `flow_logs`; columns that are missing count as null.
 
     Returns:
-        One row per row of `flows`, in the same order: the columns of `enriched_flows`; text that describes the ends
-        is categorical. NODATA and SKIPDATA records have no ends, and no resolution.
+        One row per row of `flows`, in the same order: the columns of `enriched_flows`; much text is categorical. NODATA
+        and SKIPDATA records have no ends, and no resolution.
     """
     require(flows, "export", "hour", "source_object", by="enriched_flows")
     absent = [pl.lit(None, dtype=dtype).alias(name) for name, dtype in _FLOWS.items() if name not in flows.columns]
@@ -213,7 +213,7 @@ def _as_recorded(described: pl.DataFrame, records: pl.DataFrame, own: pl.Series,
         pl.when(pl.col("account_id") != "unknown").then("account_id"), "region", "az_id", "vpc_id", "subnet_id",
         "instance_id", pl.col("interface_id").alias("eni_id"),
     )  # fmt: skip
-    said = said.select(pl.when(own).then(pl.col(name)).cast(pl.Categorical).alias(name) for name in _SAID)
+    said = said.select(pl.when(own).then(pl.col(name)).cast(described.schema[name]).alias(name) for name in _SAID)
     names = said.select("account_id").join(index.account_names, on="account_id", how="left", maintain_order="left")
     moved = (said["instance_id"] != described["instance_id"]).fill_null(False)
     columns: list[pl.Expr] = []

@@ -54,6 +54,14 @@ class Pieces:
             One row per row of `asked`, in the same order: `place` of the longest prefix that holds it (null: none
             does; the smallest of several with that length), `places` (how many places' prefixes hold it).
         """
+        if asked.is_empty() or self._pieces.is_empty():
+            nothing = {"place": None, "places": 0}
+            return pl.DataFrame(
+                [
+                    pl.repeat(value, asked.height, dtype=pl.UInt32, eager=True).alias(name)
+                    for name, value in nothing.items()
+                ]
+            )
         questions = asked.select("scope", "number").with_columns(_is_ipv4(pl.col("number"))).with_row_index("row")
         found = _at_or_before(
             questions.drop_nulls().sort(*_KEYS, "number").rename({"number": "asked_number"}),

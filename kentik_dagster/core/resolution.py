@@ -184,11 +184,14 @@ def _in_reach(rest: pl.DataFrame, index: AddressIndex, topology: Topology) -> pl
     held = topology.reachable(rest.select("row", "vpc_id", "number"))
     one = rest.join(held.filter(pl.col("targets") == 1).select("row", scope="target_vpc_id"), on="row", how="inner")
     several = held.filter(pl.col("targets") > 1).select("row", resolution=pl.lit("ambiguous"), is_in_vpc=pl.lit(True))
+    ours = one.select("row", is_ours=topology.is_ours(one["scope"]))
+    inside = _in_vpc(one, index, topology, ends_search=False).drop("is_in_vpc")
+    inside = inside.join(ours.rename({"is_ours": "is_in_vpc"}), on="row", how="left", maintain_order="left")
     behind = rest.filter(topology.is_on_premises(rest.select("row", "vpc_id", "number")))
     outside = behind.join(held, on="row", how="anti").select(
         "row", resolution=pl.lit("external"), is_on_premises=pl.lit(True)
     )
-    return pl.concat([_in_vpc(one, index, topology, ends_search=False), several, outside], how="diagonal")
+    return pl.concat([inside, several, outside], how="diagonal")
 
 
 def _anywhere(rest: pl.DataFrame, index: AddressIndex, topology: Topology) -> pl.DataFrame:
@@ -201,7 +204,7 @@ def _anywhere(rest: pl.DataFrame, index: AddressIndex, topology: Topology) -> pl
     found = index.at_address(asked.select("address", "at"))
     holders = pl.concat([asked.select("row"), topology.holders(asked)], how="horizontal").with_row_index("asked")
     told = holders.join(found, on="asked", how="inner", maintain_order="left")
-    its_vpc = index.owners["vpc_id"].cast(pl.String).gather(told["owner"])
+    its_vpc = index.owners["vpc_id"].gather(told["owner"]).cast(pl.String)
     is_clear = (pl.col("owners") == 1) & (
         (pl.col("holders") == 0) | ((pl.col("holders") == 1) & (pl.col("holder") == its_vpc).fill_null(False))
     )

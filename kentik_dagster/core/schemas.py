@@ -45,24 +45,22 @@ def conformed(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
         SchemaDifferenceError: a column has another type, is not the table's, or is a partition column
             that is missing. Categorical text is text: readers cannot tell, and it is written faster.
     """
-    expected = polars_schema(table)
-    differences = [f"{name}: the table has no such column" for name in frame.columns if name not in expected]
+    expected, there = polars_schema(table), frame.schema
+    differences = [f"{name}: the table has no such column" for name in there if name not in expected]
     differences += [
-        f"{name}: {frame.schema[name]}, the table has {dtype}"
+        f"{name}: {there[name]}, the table has {dtype}"
         for name, dtype in expected.items()
-        if name in frame.columns and not _is(frame.schema[name], dtype)
+        if name in there and not _is(there[name], dtype)
     ]
     differences += [
-        f"{name}: missing, and the table is partitioned by it"
-        for name in table.partition_by
-        if name not in frame.columns
+        f"{name}: missing, and the table is partitioned by it" for name in table.partition_by if name not in there
     ]
     if differences:
         raise SchemaDifferenceError(table.name, differences)
     return frame.select(
-        pl.col(name).cast(dtype) if frame.schema[name] == pl.Null else pl.col(name)
+        pl.col(name).cast(dtype) if there[name] == pl.Null else pl.col(name)
         for name, dtype in expected.items()
-        if name in frame.columns
+        if name in there
     )
 
 

@@ -197,6 +197,10 @@ class Topology:
             | recorded_at_hub,
         )  # fmt: skip
 
+    def is_ours(self, vpc_ids: pl.Series) -> pl.Series:
+        """Whether VPCs are of accounts that are collected, though perhaps denied."""
+        return vpc_ids.is_in(self._vpcs_of_ours.implode()).fill_null(False)
+
     def reachable(self, asked: pl.DataFrame) -> pl.DataFrame:
         """Which VPCs that can be reached from the VPC hold the address, whatever routes say.
 

@@ -16,6 +16,8 @@ from kentik_dagster.lake.staging import Staging
 from kentik_dagster.lake.tables import Lake, Snapshot
 from kentik_dagster.lake.writes import append_staged, replace_partition
 
+_BATCH_ROWS = 128 * 1024
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Enriched:
@@ -74,8 +76,20 @@ def enriched_mark(export: str, hour: str) -> str:
     return f"enriched/firewall_logs/{export}/{hour}"
 
 
+def _in_batches(files: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """Small files together: each batch costs something of its own."""
+    waiting: list[pl.DataFrame] = []
+    for rows in files:
+        waiting.append(rows)
+        if sum(frame.height for frame in waiting) >= _BATCH_ROWS:
+            yield pl.concat(waiting, how="diagonal")
+            waiting = []
+    if waiting:
+        yield pl.concat(waiting, how="diagonal")
+
+
 class _Sources:
-    """The records of an hour as they were when it was begun: memory holds a file of them, not an hour."""
+    """The records of an hour as they were when it was begun: memory holds a batch of them, not an hour."""
 
     def __init__(self, lake: Lake, partition: Mapping[str, str], index: AddressIndex) -> None:
         self._partition = partition
@@ -85,8 +99,8 @@ class _Sources:
 
     def flows(self) -> Iterator[pl.DataFrame]:
         """Rows of `flow_logs`, and what firewalls logged of flows as such rows."""
-        yield from self._files(self._flows)
-        for events in self._files(self._events):
+        yield from _in_batches(self._files(self._flows))
+        for events in _in_batches(self._files(self._events)):
             yield firewall_flows(events, self._index.firewalls)
 
     def _files(self, snapshot: Snapshot) -> Iterator[pl.DataFrame]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from kentik_dagster.catalog.gateways import GATEWAY_TYPES, ON_PREMISES_ATTACHMENTS, ROUTE_TARGETS
-from kentik_dagster.core.resource_states import of_type
+from kentik_dagster.core.resource_states import of_type, split_by_name
 
 _ROUTE_TABLE = pl.Struct({
     "VpcId": pl.String,
@@ -165,16 +165,18 @@ def _attachments(states: pl.DataFrame) -> pl.DataFrame:
         _stands(attachment.field("State"))
     )
     tables = associations.select(
-        attachment_id=attachment.field("TransitGatewayAttachmentId"),
-        associated_table=attachment.field("TransitGatewayRouteTableId"),
-    ).unique("attachment_id", keep="last", maintain_order=True)
+        "valid_from",
+        resource_type=pl.lit("attachment"),
+        resource_id=attachment.field("TransitGatewayAttachmentId"),
+        name=attachment.field("TransitGatewayRouteTableId"),
+    )
+    attachments = pl.concat([by_gateway, by_vpc], how="diagonal")
     return (
-        pl.concat([by_gateway, by_vpc], how="diagonal")
-        .join(tables, on="attachment_id", how="left")
+        split_by_name(attachments, tables, "attachment")
         .with_columns(
-            kind=pl.lit("transit_gateway_attachment"), route_table_id=pl.coalesce("route_table_id", "associated_table")
+            kind=pl.lit("transit_gateway_attachment"), route_table_id=pl.coalesce("route_table_id", "attachment_name")
         )
-        .drop("attachment_id", "associated_table")
+        .drop("attachment_id", "attachment_name")
         .drop_nulls(["vpc_id", "gateway_id"])
     )
 

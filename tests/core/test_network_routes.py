@@ -146,3 +146,23 @@ def test_a_peering_of_gateways_goes_both_ways_while_it_is_available(log: Log) ->
         ("tgw-1", "tgw-2", at(2)),
         ("tgw-2", "tgw-1", at(2)),
     ]
+
+
+def test_an_attachments_table_is_that_of_the_time_where_only_associations_tell_it(log: Log) -> None:
+    def associated(table: str) -> dict[str, Any]:
+        return {
+            "TransitGatewayRouteTableId": table,
+            "TransitGatewayAttachmentId": "tgw-attach-1",
+            "State": "associated",
+        }
+
+    log.see(0, "transit_gateway_attachment", attachment())
+    log.see(0, "transit_gateway_route_table_association", associated("tgw-rtb-1"))
+    log.see(5, "transit_gateway_route_table_association", associated("tgw-rtb-2"))
+
+    book = log.book("transit_gateway_attachment").sort("valid_from")
+
+    assert book.select("route_table_id", "valid_from", "valid_to").rows() == [
+        ("tgw-rtb-1", at(0), at(5)),
+        ("tgw-rtb-2", at(5), None),
+    ]

@@ -101,7 +101,9 @@ def _knowledge(configuration: Configuration, lake: Lake) -> Iterator[Knowledge]:
 
 
 def _told(export: str, done: Enriched) -> dict[str, Any]:
-    """What is said of one hour."""
+    """What is said of one hour; shares are of the rows that were enriched now."""
+    if done.ends.is_empty():
+        return {"dagster/partition_row_count": done.rows}
     return {
         "dagster/partition_row_count": done.rows,
         "resolutions": dg.MetadataValue.json(dict(shares(done.ends).select("resolution", "ends").iter_rows())),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -106,6 +107,12 @@ def book(facts: Iterable[Fact]) -> pl.DataFrame:
     return pl.DataFrame([row for fact in facts for row in fact.rows()], schema=BOOK)
 
 
+@functools.lru_cache(maxsize=4)
+def index(facts: tuple[Fact, ...]) -> AddressIndex:
+    """The index of a book, made once: what it knows of an instant stays known."""
+    return AddressIndex(book(facts))
+
+
 def answers(facts: Iterable[Fact], questions: Collection[Question]) -> dict[Question, Answer]:
     """The answer to each question."""
     asked = list(questions)
@@ -114,9 +121,9 @@ def answers(facts: Iterable[Fact], questions: Collection[Question]) -> dict[Ques
         schema=QUESTIONS,
         orient="row",
     )
-    index = AddressIndex(book(facts))
-    resolved = resolve(frame, index)
-    owners = index.owners.select("eni_id", "vpc_id").select(pl.all().cast(pl.String).gather(resolved["owner"]))
+    known = index(tuple(facts))
+    resolved = resolve(frame, known)
+    owners = known.owners.select("eni_id", "vpc_id").select(pl.all().cast(pl.String).gather(resolved["owner"]))
     assert resolved.height == len(asked)
     return dict(zip(asked, zip(resolved["resolution"], *owners.get_columns(), strict=True), strict=True))
 

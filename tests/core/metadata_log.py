@@ -35,6 +35,7 @@ class Log:
     """A log of changes that is made by looking."""
 
     rows: pl.DataFrame = field(default_factory=lambda: no_rows(TABLES["metadata_changes"]))
+    _known: tuple[pl.DataFrame, AddressIndex] | None = None
 
     def see(
         self,
@@ -52,6 +53,12 @@ class Log:
     def whole_book(self) -> pl.DataFrame:
         return address_book(self.rows, ACCOUNTS)
 
+    def index(self) -> AddressIndex:
+        """The index of the whole book, made once until more is seen."""
+        if self._known is None or self._known[0] is not self.rows:
+            self._known = self.rows, AddressIndex(self.whole_book())
+        return self._known[1]
+
     def book(self, kind: str) -> pl.DataFrame:
         """The rows of one kind."""
         return self.whole_book().filter(kind=kind)
@@ -61,7 +68,7 @@ class Log:
     ) -> dict[str, Any]:
         """What resolution says of an address, with `eni_id` instead of `owner`."""
         question = (vpc, via, address, None, False, at(minute), at(minute))
-        index = AddressIndex(self.whole_book())
+        index = self.index()
         found = resolve(pl.DataFrame([question], schema=QUESTIONS, orient="row"), index)
         eni_id = index.owners["eni_id"].cast(pl.String).gather(found["owner"])
         return found.drop("owner").with_columns(eni_id=eni_id).row(0, named=True)

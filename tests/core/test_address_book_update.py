@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
@@ -51,6 +52,19 @@ def until(instant: datetime) -> pl.DataFrame:
     return CHANGES.filter(pl.col("observed_at") <= instant)
 
 
+@functools.cache
+def whole_book() -> pl.DataFrame:
+    return address_book(CHANGES, ACCOUNTS)
+
+
+@functools.cache
+def taken_in(*stops: datetime) -> pl.DataFrame:
+    """The book that took in the log piece by piece, each until one of the stops."""
+    if not stops:
+        return address_book(CHANGES.clear(), ACCOUNTS)
+    return updated_address_book(taken_in(*stops[:-1]), Log(until(stops[-1])), ACCOUNTS)
+
+
 def assert_same(book: pl.DataFrame, expected: pl.DataFrame) -> None:
     differing = pl.concat([book, expected]).filter(pl.len().over(pl.struct(pl.all())) == 1)
     assert differing.is_empty(), differing.select("kind", "address", "eni_id", "valid_from", "valid_to")
@@ -69,16 +83,13 @@ def test_taking_in_snapshot_after_snapshot_gives_the_whole_book() -> None:
 @settings(deadline=None, max_examples=10)
 @given(st.sets(st.sampled_from(INSTANTS), max_size=4))
 def test_in_whatever_pieces_the_log_comes(stops: set[datetime]) -> None:
-    book = address_book(CHANGES.clear(), ACCOUNTS)
+    book = taken_in(*sorted({*stops, INSTANTS[-1]}))
 
-    for instant in sorted({*stops, INSTANTS[-1]}):
-        book = updated_address_book(book, Log(until(instant)), ACCOUNTS)
-
-    assert_same(book, address_book(CHANGES, ACCOUNTS))
+    assert_same(book, whole_book())
 
 
 def test_a_log_that_did_not_go_on_changes_nothing() -> None:
-    book = address_book(CHANGES, ACCOUNTS)
+    book = whole_book()
 
     assert updated_address_book(book, Log(CHANGES), ACCOUNTS).equals(book)
 
@@ -89,7 +100,7 @@ def test_a_change_of_one_interface_reads_little_of_the_log() -> None:
     row = pl.DataFrame([last | {"change": "removed", "observed_at": later}], schema=CHANGES.schema)
     log = Log(pl.concat([CHANGES, row]))
 
-    updated = updated_address_book(address_book(CHANGES, ACCOUNTS), log, ACCOUNTS)
+    updated = updated_address_book(whole_book(), log, ACCOUNTS)
 
     assert_same(updated, address_book(log.rows, ACCOUNTS))
     interfaces = CHANGES.filter(pl.col("resource_type").is_in(["network_interface", "instance"])).height
@@ -100,7 +111,7 @@ def test_a_change_of_one_interface_reads_little_of_the_log() -> None:
 def test_an_account_that_is_called_otherwise_is_so_everywhere(name: str | None) -> None:
     renamed = ACCOUNTS.with_columns(name=pl.lit(name, pl.String))
 
-    updated = updated_address_book(address_book(CHANGES, ACCOUNTS), Log(CHANGES), renamed)
+    updated = updated_address_book(whole_book(), Log(CHANGES), renamed)
 
     assert_same(updated, address_book(CHANGES, renamed))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from datetime import datetime
 from pathlib import Path
 
@@ -33,10 +34,12 @@ EVENT = {
 }  # fmt: skip
 
 
+@functools.cache
 def book(until: datetime) -> pl.DataFrame:
     return address_book(CHANGES.filter(pl.col("observed_at") <= until), ACCOUNTS)
 
 
+@functools.cache
 def knowing(until: datetime) -> Knowledge:
     return Knowledge(index=AddressIndex(book(until)))
 

@@ -73,7 +73,7 @@ class AddressIndex:
         owners: rows of `address_book` of the kinds `interface_address` and `interface_range`; what many
             interfaces share is categorical.
         account_names: `account_id`, `account_name`, of all accounts, also of those that show nothing.
-        firewalls: in which VPC they are: `account_id`, `region`, `name`, `vpc_id`.
+        firewalls: in which VPC they were since when: `account_id`, `region`, `name`, `vpc_id`, `valid_from`.
         as_of: the newest snapshot whose changes it knows; None: none.
     """
 
@@ -90,7 +90,11 @@ class AddressIndex:
         self.account_names = book.filter(pl.col("kind") == "account").select(
             pl.col("account_id", "account_name").cast(pl.Categorical)
         )
-        self.firewalls = book.filter(pl.col("kind") == "firewall").select("account_id", "region", "name", "vpc_id")
+        self.firewalls = (
+            book.filter(pl.col("kind") == "firewall")
+            .sort("valid_from")
+            .select("account_id", "region", "name", "vpc_id", "valid_from")
+        )
         self.topology = lru_cache(maxsize=_TOPOLOGIES)(self._topology)
 
     def _topology(self, at: datetime) -> Topology:

@@ -47,7 +47,8 @@ def events(*changes: Mapping[str, Any]) -> pl.DataFrame:
 
 def places(*rows: tuple[str, str, str, str | None]) -> pl.DataFrame:
     """Which VPC firewalls are in: account, region, name, VPC."""
-    return pl.DataFrame(rows, schema=PLACES, orient="row")
+    known = pl.DataFrame(rows, schema=PLACES, orient="row")
+    return known.with_columns(valid_from=pl.lit(at(0), polars_schema(TABLES["address_book"])["valid_from"]))
 
 
 EGRESS = places((PAYMENTS, "eu-west-1", "egress", "vpc-1"))
@@ -120,7 +121,7 @@ def test_the_vpc_of_a_firewall_that_metadata_does_not_know_is_null(other: Mappin
 
 
 def test_a_firewall_that_was_in_two_vpcs_makes_no_flow_twice() -> None:
-    moved = places(*EGRESS.rows(), (PAYMENTS, "eu-west-1", "egress", "vpc-2"))
+    moved = places(*EGRESS.drop("valid_from").rows(), (PAYMENTS, "eu-west-1", "egress", "vpc-2"))
 
     flows = firewall_flows(events({}), moved)
 
@@ -160,7 +161,7 @@ def test_a_firewall_is_in_the_vpc_that_aws_describes() -> None:
     known = AddressIndex(log.whole_book()).firewalls
 
     assert known.rows(named=True) == [
-        {"account_id": PAYMENTS, "region": "eu-west-1", "name": "egress", "vpc_id": "vpc-1"}
+        {"account_id": PAYMENTS, "region": "eu-west-1", "name": "egress", "vpc_id": "vpc-1", "valid_from": at(0)}
     ]
     assert firewall_flows(events({}), known)["vpc_id"].to_list() == ["vpc-1"]
 
@@ -180,3 +181,14 @@ def test_a_firewall_that_is_gone_was_there_until_then() -> None:
     (row,) = log.book("firewall").to_dicts()
 
     assert (row["valid_from"], row["valid_to"], row["since_first_snapshot"]) == (at(0), at(3), True)
+
+
+def test_a_firewall_that_is_made_again_elsewhere_is_where_it_was_at_the_time() -> None:
+    log = Log()
+    log.see(0, "firewall", firewall("egress", "vpc-2"))
+    log.see(3, "firewall", firewall("egress", "vpc-1"))
+
+    known = AddressIndex(log.whole_book()).firewalls
+    flows = firewall_flows(events(*({"netflow_end": at(minute)} for minute in (-1, 1, 5))), known)
+
+    assert flows["vpc_id"].to_list() == ["vpc-2", "vpc-2", "vpc-1"]

@@ -52,7 +52,7 @@ class Pieces:
 
         Returns:
             One row per row of `asked`, in the same order: `place` of the longest prefix that holds it (null: none
-            does; the smallest of several with that length), `places` (how many places' prefixes hold it).
+            does; the smallest of several with that length), `places` (how many prefixes of places hold it).
         """
         if asked.is_empty() or self._pieces.is_empty():
             nothing = {"place": None, "places": 0}

@@ -90,7 +90,7 @@ class Topology:
     def _index_vpcs(self) -> None:
         held = self._of("vpc_cidr")
         vpcs = held.select("vpc_id").unique(maintain_order=True).with_row_index("place")
-        held = held.select("vpc_id", "first", "last").join(vpcs, on="vpc_id")
+        held = _outermost(held.select("vpc_id", "first", "last")).join(vpcs, on="vpc_id")
         self.known_vpcs = vpcs["vpc_id"]
         at_hubs = self._attachments.select("vpc_id", "hub").unique().join(held, on="vpc_id")
         self._own = _pieces(held, scope=pl.col("vpc_id"))
@@ -229,6 +229,17 @@ class Topology:
         reached = asked.join(behind, on="vpc_id", how="inner")
         held = self._on_premises.of(reached.select(pl.col("gateway_id").alias("scope"), "number"))["places"] > 0
         return asked["row"].is_in(reached.filter(held)["row"].implode())
+
+
+def _outermost(held: pl.DataFrame) -> pl.DataFrame:
+    """Ranges without those that lie in another range of the same VPC, which would count it twice."""
+    distinct = held.drop_nulls().unique(maintain_order=True)
+    within = distinct.join(distinct, on="vpc_id", suffix="_outer").filter(
+        pl.col("first") >= pl.col("first_outer"),
+        pl.col("last") <= pl.col("last_outer"),
+        (pl.col("first") != pl.col("first_outer")) | (pl.col("last") != pl.col("last_outer")),
+    )
+    return distinct.join(within, on=["vpc_id", "first", "last"], how="anti", maintain_order="left")
 
 
 def _pieces(rows: pl.DataFrame, *, scope: pl.Expr) -> Pieces:

@@ -63,11 +63,11 @@ def updated_address_book(book: pl.DataFrame, log: ChangeLog, accounts: pl.DataFr
     if new.is_empty():
         return book
     types = set(new["resource_type"].unique())
-    told = resource_states(log.of(_TOLD), snapshots_of(book, new))
+    snapshots = snapshots_of(book, new)
+    told = resource_states(log.of(_TOLD), snapshots)
     affected = _affected(book, new, told)
     if affected.len() > _MOST_AFFECTED * max(1, book["eni_id"].n_unique()):
         return address_book(log.everything(), accounts)
-    snapshots = snapshots_of(book, new)
     parts = [snapshots, names_of(accounts), _interfaces(book, log, accounts, affected, told, snapshots)]
     if types.intersection(_NETWORK):
         network = resource_states(log.of(_NETWORK), snapshots)

@@ -111,13 +111,13 @@ def _instants(moments: pl.Series, index: AddressIndex) -> pl.Series:
 def _seen_at(records: pl.DataFrame, index: AddressIndex) -> pl.Series:
     """The last instant until each record at which anything changed about the interface that recorded it."""
     asked = records.select("instant", "moment", eni_id="interface_id")
-    return _last_change(asked, asked, "eni_id", index).alias("seen_at")
+    return _last_change(asked, "eni_id", index).alias("seen_at")
 
 
-def _last_change(rows: pl.DataFrame, distinct: pl.DataFrame, of: str, index: AddressIndex) -> pl.Series:
+def _last_change(rows: pl.DataFrame, of: str, index: AddressIndex) -> pl.Series:
     """`instant` of each row, or, if later, when its address or interface (column `of`) changed last until `moment`."""
     begin, end = rows["instant"].min(), rows["moment"].max()
-    values = distinct.select(pl.col(of).unique()).drop_nulls().cast(pl.String)
+    values = rows.select(pl.col(of).unique()).drop_nulls().cast(pl.String)
     if begin is None or begin == end:
         return rows["instant"]
     edges = index.edges_of(values, of, begin, end)  # type: ignore[arg-type]
@@ -153,7 +153,7 @@ def _answers(
         )
         for side in _SIDES
     )
-    asked = asked.with_columns(at=_last_change(asked, asked, "address", index))
+    asked = asked.with_columns(at=_last_change(asked, "address", index))
     # What is asked of an interface itself changes with the interface.
     asked = asked.with_columns(at=pl.when("is_own").then(pl.max_horizontal("at", "seen_at")).otherwise("at"))
     asked = asked.drop("moment", "seen_at")

@@ -112,12 +112,15 @@ def _each_block(rows: pl.DataFrame, owner: str) -> pl.DataFrame:
     )
 
 
+def _active_peerings(states: pl.DataFrame) -> pl.DataFrame:
+    code = pl.col("attributes").struct.field("Status").struct.field("Code")
+    return of_type(states, "vpc_peering_connection", _PEERING).filter(code == "active")
+
+
 def _peers(states: pl.DataFrame) -> pl.DataFrame:
     """Ranges of VPCs as their peerings show them."""
     peering = pl.col("attributes").struct
-    active = of_type(states, "vpc_peering_connection", _PEERING).filter(
-        peering.field("Status").struct.field("Code") == "active"
-    )
+    active = _active_peerings(states)
     no_blocks = pl.lit([], dtype=pl.List(pl.String))
 
     def side(member: str) -> pl.DataFrame:
@@ -150,9 +153,7 @@ def _peerings(states: pl.DataFrame) -> pl.DataFrame:
             "account_id": peering.field(peer).struct.field("OwnerId"),
         }
 
-    active = of_type(states, "vpc_peering_connection", _PEERING).filter(
-        peering.field("Status").struct.field("Code") == "active"
-    )
+    active = _active_peerings(states)
     both = [("RequesterVpcInfo", "AccepterVpcInfo"), ("AccepterVpcInfo", "RequesterVpcInfo")]
     rows = [
         active.select(

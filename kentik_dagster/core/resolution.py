@@ -99,7 +99,7 @@ def _at(asked: pl.DataFrame, index: AddressIndex, topology: Topology) -> pl.Data
     """The questions of one instant, answered."""
     ends = _Open(asked)
     ends.say(_own_ends(ends.rest(), index))
-    ends.say(_in_vpc(ends.rest().with_columns(scope="vpc_id"), index, topology, ends_search=True))
+    ends.say(_in_vpc(ends.rest().with_columns(scope="vpc_id", is_ours=pl.lit(True)), index, topology, ends_search=True))
     rest = ends.rest()
     routed = pl.concat([rest.select("row"), topology.routed(rest)], how="horizontal")
     ends.say(_along_routes(rest, routed, index, topology))
@@ -127,7 +127,7 @@ def _own_ends(rest: pl.DataFrame, index: AddressIndex) -> pl.DataFrame:
 
 
 def _in_vpc(asked: pl.DataFrame, index: AddressIndex, topology: Topology, *, ends_search: bool) -> pl.DataFrame:
-    """Who had the address in the VPC of column `scope`.
+    """Who had the address in the VPC of column `scope`, which is one of ours or not (`is_ours`).
 
     Args:
         ends_search: an address that nobody had is `unknown` if the VPC's ranges hold it; else it always is.
@@ -153,24 +153,18 @@ def _in_vpc(asked: pl.DataFrame, index: AddressIndex, topology: Topology, *, end
         .then(by_range)
         .when(is_held)
         .then(pl.lit("unknown")),
-        is_in_vpc=pl.lit(True),
+        is_in_vpc="is_ours",
     ).drop_nulls("resolution")  # fmt: skip
 
 
 def _along_routes(rest: pl.DataFrame, routed: pl.DataFrame, index: AddressIndex, topology: Topology) -> pl.DataFrame:
     """Where the most specific route of the record's subnet leads: into one VPC, or out of AWS."""
-    leads = rest.with_columns(scope=routed["target_vpc_id"]).filter(pl.col("scope").is_not_null())
+    to = rest.with_columns(scope=routed["target_vpc_id"], is_ours=routed["target_is_ours"])
+    leads = to.filter(pl.col("scope").is_not_null())
     # Some routes lead to more than is there: a VPC whose ranges are known, and do not hold the address, is not meant.
     known = leads["scope"].is_in(topology.known_vpcs.implode())
     holds = topology.is_own(leads.select(pl.col("scope").alias("vpc_id"), "number"))
     inside = _in_vpc(leads.filter(holds | ~known), index, topology, ends_search=False)
-    inside = (
-        inside.join(
-            rest.select("row", target_is_ours=routed["target_is_ours"]), on="row", how="left", maintain_order="left"
-        )
-        .with_columns(is_in_vpc="target_is_ours")
-        .drop("target_is_ours")
-    )
     outside = rest.filter(routed["is_on_premises"]).select(
         "row", owner=pl.lit(None, pl.UInt32), resolution=pl.lit("external"), is_on_premises=pl.lit(True)
     )
@@ -184,9 +178,7 @@ def _in_reach(rest: pl.DataFrame, index: AddressIndex, topology: Topology) -> pl
     held = topology.reachable(rest.select("row", "vpc_id", "number"))
     one = rest.join(held.filter(pl.col("targets") == 1).select("row", scope="target_vpc_id"), on="row", how="inner")
     several = held.filter(pl.col("targets") > 1).select("row", resolution=pl.lit("ambiguous"), is_in_vpc=pl.lit(True))
-    ours = one.select("row", is_ours=topology.is_ours(one["scope"]))
-    inside = _in_vpc(one, index, topology, ends_search=False).drop("is_in_vpc")
-    inside = inside.join(ours.rename({"is_ours": "is_in_vpc"}), on="row", how="left", maintain_order="left")
+    inside = _in_vpc(one.with_columns(is_ours=topology.is_ours(one["scope"])), index, topology, ends_search=False)
     behind = rest.filter(topology.is_on_premises(rest.select("row", "vpc_id", "number")))
     outside = behind.join(held, on="row", how="anti").select(
         "row", resolution=pl.lit("external"), is_on_premises=pl.lit(True)

@@ -119,9 +119,12 @@ class Snapshot:
         rows = self.collected(self.scan().filter(pl.col(column).is_in(wanted)))
         return [rows.filter(pl.col(column) == value) for value in wanted]
 
-    def read_file(self, path: str) -> pl.DataFrame:
-        """Like `scan_file`, but read at once; errors as `read`."""
-        return self.collected(self.scan_file(path))
+    def read_file(self, path: str, columns: Collection[str] | None = None) -> pl.DataFrame:
+        """Like `scan_file`, but read at once, only those of `columns` that the file has; errors as `read`."""
+        rows = self.scan_file(path)
+        return self.collected(
+            rows if columns is None else rows.select(pl.selectors.by_name(*columns, require_all=False))
+        )
 
     def collected(self, rows: pl.LazyFrame) -> pl.DataFrame:
         """What a scan of this table gives; errors as `read`."""

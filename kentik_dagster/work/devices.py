@@ -7,7 +7,6 @@ was written. So a run opens the files of hours that changed, however long the hi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -139,19 +138,7 @@ def _changed_hours(source: Snapshot, memory: Snapshot) -> Iterator[_Hour]:
 def _counts(hour: _Hour, known: Directory) -> Iterator[pl.DataFrame]:
     """What the files of an hour say, one at a time: memory holds a few columns of a file."""
     for path in hour.source.files_of({"export": hour.export, "hour": hour.hour})["path"]:
-        with _reading(hour.source):
-            records = hour.source.scan_file(str(path))
-            there = [name for name in records.collect_schema().names() if name in RECORD_COLUMNS]
-            read = records.select(there).collect()
-        yield device_counts(read, known)
-
-
-@contextmanager
-def _reading(snapshot: Snapshot) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise LakeError(snapshot.handle.folder, "read", error) from error
+        yield device_counts(hour.source.read_file(str(path), RECORD_COLUMNS), known)
 
 
 def _newest_hours(sources: Sequence[Snapshot]) -> pl.DataFrame:

@@ -47,7 +47,7 @@ ROOMS = (
     Room("kentik_dagster/configuration.py", ("errors",), ("pydantic",)),
     Room("kentik_dagster/configuration_file.py", ("errors", "configuration"), ("pydantic", "yaml")),
     Room("kentik_dagster/catalog", ("errors",), ("pyarrow",)),
-    Room("kentik_dagster/core", _PURE, ("jmespath", *_FRAMES),
+    Room("kentik_dagster/core", _PURE, ("jmespath", "numpy", *_FRAMES),
          denied=("os", "time", "socket", "random", "subprocess", "pathlib", "shutil", "tempfile", "urllib.request"),
          calls=("now", "utcnow", "today", "open")),
     Room("kentik_dagster/aws", (*_PURE, "core", "configuration"),

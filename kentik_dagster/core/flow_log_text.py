@@ -25,14 +25,13 @@ from kentik_dagster.core.flow_log_records import (
     without_dashes,
 )
 from kentik_dagster.core.parsed import Parsed
+from kentik_dagster.core.text_scan import Scan, scan
 from kentik_dagster.errors import UnreadableObjectError
 
 _HEADER = r"^[a-z][a-z0-9-]*(?: [a-z][a-z0-9-]*)*$"
 # What separates values. Other white space, control characters and quotes are parts of a value.
 _BLANKS = " \t\r"
 _BYTE_ORDER_MARK = "\ufeff"
-# Bytes that only the careful reader understands.
-_ODDITIES = (b"  ", b"\n ", b"\r", b"\t", b"None", _BYTE_ORDER_MARK.encode())
 _DEFAULT_FORMATS = (VPC_DEFAULT_FORMAT, TRANSIT_GATEWAY_DEFAULT_FORMAT)
 
 
@@ -53,25 +52,24 @@ def parse_text(
     if not last:
         end = content.rfind(b"\n") + 1
         content, rest = content[:end], content[end:]
-    lines = content.count(b"\n") + (not content.endswith(b"\n") and content != b"")
+    seen = scan(content)
     if not content.strip(_BLANKS.encode() + b"\n"):
-        return Parsed(lines=lines, layout=layout, rest=rest)
-    part = _read_regular(content, layout) or _read_carefully(content, layout, first_line)
-    return replace(part, lines=lines, rest=rest)
+        return Parsed(lines=seen.lines, layout=layout, rest=rest)
+    part = _read_regular(content, layout, seen) or _read_carefully(content, layout, first_line)
+    return replace(part, lines=seen.lines, rest=rest)
 
 
-def _read_regular(content: bytes, layout: tuple[str, ...] | None) -> Parsed | None:
+def _read_regular(content: bytes, layout: tuple[str, ...] | None, seen: Scan) -> Parsed | None:
     """The rows of a part that is all in order; None where the careful reader has to look."""
-    head, _, body = content.partition(b"\n")
+    head = content[: content.find(b"\n")] if b"\n" in content else content
     words = head.decode("ascii", errors="replace").split(" ")
     if not _begins_with_header(words, layout):
-        body = content
+        headers = 0
         fields = layout or next((names for names in _DEFAULT_FORMATS if len(names) == len(words)), ())
     else:
+        headers = 1
         fields = layout = tuple(words)
-    if len(set(fields)) < len(fields) or len(fields) < 2 or not body:
-        return None
-    if any(oddity in content for oddity in _ODDITIES):
+    if not seen.is_regular or len(set(fields)) < len(fields) or len(fields) < 2 or seen.lines == headers:
         return None
     # A header line inside the file fails to be numbers, so that the careful reader gets it.
     numbers = {name: NUMBERS[name] for name in fields if name in NUMBERS}
@@ -82,8 +80,9 @@ def _read_regular(content: bytes, layout: tuple[str, ...] | None) -> Parsed | No
     schema = {name: pl.String if name == last else numbers.get(name, pl.String) for name in fields}
     try:
         frame = pl.read_csv(
-            body,
+            content,
             has_header=False,
+            skip_lines=headers,
             separator=" ",
             quote_char=None,
             schema=schema,
@@ -91,7 +90,7 @@ def _read_regular(content: bytes, layout: tuple[str, ...] | None) -> Parsed | No
         )
     except (pl.exceptions.ComputeError, pl.exceptions.SchemaError, pl.exceptions.NoDataError):
         return None
-    if frame[last].null_count() > 0 or frame.height != body.removesuffix(b"\n").count(b"\n") + 1:
+    if frame[last].null_count() > 0 or frame.height != seen.lines - headers:
         return None
     text = frame.get_column(last).replace("-", None)
     if last in numbers:

@@ -11,6 +11,7 @@ from kentik_dagster.catalog.flow_logs import VPC_DEFAULT_FORMAT
 from kentik_dagster.core import flow_log_text
 from kentik_dagster.core.flow_log_text import parse_text
 from kentik_dagster.core.parsed import Parsed
+from kentik_dagster.core.text_scan import scan
 from kentik_dagster.demo.flows import FIELDS, flow_records, log_text
 from kentik_dagster.demo.organization import Size, made_up_organization
 from kentik_dagster.errors import UnreadableObjectError
@@ -239,7 +240,8 @@ def test_a_rejected_line_is_kept_as_it_stands() -> None:
 def test_the_default_format_as_aws_writes_it_is_regular() -> None:
     line = "2 111122223333 eni-0a1 192.0.2.1 192.0.2.2 1 2 6 3 4 1700000000 1700000060 ACCEPT OK"
 
-    assert flow_log_text._read_regular(f"{' '.join(VPC_DEFAULT_FORMAT)}\n{line}\n".encode(), None) is not None
+    content = f"{' '.join(VPC_DEFAULT_FORMAT)}\n{line}\n".encode()
+    assert flow_log_text._read_regular(content, None, scan(content)) is not None
 
 
 @pytest.mark.parametrize("damaged_line", ["x", "- -", "1 2 3 4", ""])
@@ -278,7 +280,8 @@ def test_a_part_goes_on_with_the_layout_and_the_line_numbers_of_the_one_before()
 
 
 def test_a_part_without_a_header_is_regular_once_the_layout_is_known() -> None:
-    part = flow_log_text._read_regular(b"5 80\n5 81\n", ("version", "dstport"))
+    content = b"5 80\n5 81\n"
+    part = flow_log_text._read_regular(content, ("version", "dstport"), scan(content))
 
     assert part is not None
     assert part.rows["dstport"].to_list() == [80, 81]
@@ -349,9 +352,9 @@ def test_percent_signs_of_other_fields_stay() -> None:
 
 
 def test_the_default_format_without_a_header_is_regular() -> None:
-    line = "2 111122223333 eni-0a1 192.0.2.1 192.0.2.2 1 2 6 3 4 1700000000 1700000060 ACCEPT OK\n"
+    line = b"2 111122223333 eni-0a1 192.0.2.1 192.0.2.2 1 2 6 3 4 1700000000 1700000060 ACCEPT OK\n"
 
-    part = flow_log_text._read_regular(line.encode(), None)
+    part = flow_log_text._read_regular(line, None, scan(line))
 
     assert part is not None
     assert part.layout is None

@@ -16,6 +16,7 @@ from kentik_dagster.catalog.flow_logs import TRANSIT_GATEWAY_DEFAULT_FORMAT, VPC
 from kentik_dagster.core import flow_log_text
 from kentik_dagster.core.flow_log_text import parse_text
 from kentik_dagster.core.parsed import Parsed
+from kentik_dagster.core.text_scan import scan
 from kentik_dagster.errors import UnreadableObjectError
 from tests.core.made_up_records import FIELDS, NUMBERS, largest, layouts, row_of, said, values
 
@@ -107,7 +108,7 @@ def regular_files(draw: st.DrawFn) -> bytes:
 @settings(deadline=None, max_examples=60)
 @given(regular_files())
 def test_the_regular_and_the_careful_reader_give_the_same_rows(content: bytes) -> None:
-    regular = flow_log_text._read_regular(content, None)
+    regular = flow_log_text._read_regular(content, None, scan(content))
     careful = flow_log_text._read_carefully(content, None, 1)
 
     assert regular is not None
@@ -131,7 +132,7 @@ def test_the_regular_reader_hands_on_whatever_is_not_regular(content: bytes, dat
         place = data.draw(st.integers(0, len(content)))
         content = content[:place] + data.draw(_SPLINTERS) + content[place + data.draw(st.sampled_from([0, 0, 1, 7])) :]
 
-    regular = flow_log_text._read_regular(content, None)
+    regular = flow_log_text._read_regular(content, None, scan(content))
 
     if regular is not None:
         careful = flow_log_text._read_carefully(content, None, 1)
@@ -219,5 +220,5 @@ def test_every_part_of_a_regular_file_is_regular(content: bytes, data: st.DataOb
 
     first, second = read_in_parts([content[:cut], content[cut:]])
 
-    assert flow_log_text._read_regular(content[cut:], first.layout) is not None
+    assert flow_log_text._read_regular(content[cut:], first.layout, scan(content[cut:])) is not None
     assert pl.concat([first.rows, second.rows], how="diagonal").equals(parse_text(content).rows)

@@ -11,6 +11,7 @@ from kentik_dagster.catalog.gateways import GATEWAY_OF_PATH
 from kentik_dagster.catalog.tables import END_COLUMNS, PLACE_COLUMNS, TABLES
 from kentik_dagster.core.address_index import AddressIndex
 from kentik_dagster.core.applications import application
+from kentik_dagster.core.distinct import coded, numbered
 from kentik_dagster.core.observation import observed_places
 from kentik_dagster.core.resolution import QUESTION, instants, resolve
 from kentik_dagster.core.schemas import polars_schema, require
@@ -21,6 +22,11 @@ _ENRICHED = polars_schema(TABLES["enriched_flows"])
 _SIDES = ("src", "dst")
 # What a record itself says of the interface that recorded it.
 _SAID = ("account_id", "region", "az_id", "vpc_id", "subnet_id", "instance_id", "eni_id")
+# Where an end may be; see `core.traffic.network_of`.
+_NETS = {"cloud": 0, "inside": 1, "outside": 2}
+# What many ends share, and what hardly two do: categories of the latter are forgotten with the batch.
+_FEW = ("resolution", "gateway_id", "gateway_type", "forwarding_state", "aws_service", "country", "as_name")
+_MANY = ("instance_id", "instance_name", "eni_entity_name")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,9 +61,9 @@ def enriched_flows(flows: pl.DataFrame, known: Knowledge) -> pl.DataFrame:
     """
     require(flows, "export", "hour", "source_object", by="enriched_flows")
     absent = [pl.lit(None, dtype=dtype).alias(name) for name, dtype in _FLOWS.items() if name not in flows.columns]
-    records = flows.with_columns(absent)
+    records = _coded(flows.with_columns(absent))
     records = records.with_columns(
-        moment=pl.coalesce("end", "start", _file_time()),
+        _moments(records),
         src_end=pl.coalesce("pkt_srcaddr", "srcaddr"),
         dst_end=pl.coalesce("pkt_dstaddr", "dstaddr"),
         **_is_own(),
@@ -65,12 +71,31 @@ def enriched_flows(flows: pl.DataFrame, known: Knowledge) -> pl.DataFrame:
     records = records.with_columns(_instants(records["moment"], known.index))
     records = records.with_columns(_seen_at(records, known.index))
     places, place = observed_places(records, known.index)
-    records = records.with_columns(place)
-    answers, numbers = _answers(records, places, known.index)
-    described = {side: _ends(records, answers, numbers[side], known, side) for side in _SIDES}
-    observed = places.select(pl.all().gather(place)).select(pl.all().name.prefix("place_"))
-    together = pl.concat([records, observed, *described.values()], how="horizontal")
+    questions, numbers = _questions(records.with_columns(place=place), places, known.index)
+    ends = _ends(questions, resolve(questions, known.index), known, records["interface_id"].dtype)
+    described = [ends.select(pl.all().gather(numbers[side]).name.prefix(f"{side}_")) for side in _SIDES]
+    observed = places.select(pl.selectors.starts_with("observing_")).with_columns(
+        places["eni_type"].cast(pl.Categorical).alias("place_eni_type")
+    )
+    together = pl.concat([records, observed.select(pl.all().gather(place)), *described], how="horizontal")
     return _columns(together, known).select(_ENRICHED.names())
+
+
+def _coded(records: pl.DataFrame) -> pl.DataFrame:
+    """Addresses and interfaces as categories, which are compared, numbered and written as numbers."""
+    addresses = pl.Categories.random()
+    return records.with_columns(
+        *(coded(records[name], addresses) for name in ("srcaddr", "dstaddr", "pkt_srcaddr", "pkt_dstaddr")),
+        coded(records["interface_id"]),
+    )
+
+
+def _moments(records: pl.DataFrame) -> pl.Series:
+    """When each record ended, as far as it says; else the time in its object's name."""
+    said = records.select(moment=pl.coalesce("end", "start"))["moment"]
+    if not said.null_count():
+        return said
+    return records.select(pl.coalesce(said, _file_time()).alias("moment"))["moment"]
 
 
 def _file_time() -> pl.Expr:
@@ -135,18 +160,23 @@ def _last_change(rows: pl.DataFrame, of: str, index: AddressIndex) -> pl.Series:
     return pl.select(pl.max_horizontal(rows["instant"], joined)).to_series()
 
 
-def _answers(
+def _questions(
     records: pl.DataFrame, places: pl.DataFrame, index: AddressIndex
 ) -> tuple[pl.DataFrame, dict[str, pl.Series]]:
-    """The answer to each distinct question, and for each side the number of the answer of each record."""
-    codes = pl.Categorical(pl.Categories.random())
+    """What to ask of the ends of records, each question once.
+
+    Returns:
+        One row per question: the columns of QUESTION, and what its record says of its interface (`said_*`); and for
+        each side the number of each record's question, null where it has none.
+    """
+    gateways = pl.Categories.random()
     asked = pl.concat(
         records.select(
             "place",
-            pl.col(f"{side}_end").cast(codes).alias("address"),
+            pl.col(f"{side}_end").alias("address"),
             pl.col(f"{side}_is_own").alias("is_own"),
-            pl.col(f"tgw_{side}_vpc_id").alias("tgw_vpc_id"),
-            "tgw_id",
+            pl.col(f"tgw_{side}_vpc_id").cast(pl.Categorical(gateways)).alias("tgw_vpc_id"),
+            pl.col("tgw_id").cast(pl.Categorical(gateways)),
             "moment",
             "instant",
             "seen_at",
@@ -156,64 +186,60 @@ def _answers(
     asked = asked.with_columns(at=_last_change(asked, "address", index))
     # What is asked of an interface itself changes with the interface.
     asked = asked.with_columns(at=pl.when("is_own").then(pl.max_horizontal("at", "seen_at")).otherwise("at"))
-    asked = asked.drop("moment", "seen_at")
-    key = asked.columns
-    distinct = (
-        asked.filter(pl.col("address").is_not_null(), pl.col("at").is_not_null()).unique().with_row_index("answer")
-    )
-    numbers = asked.join(distinct, on=key, how="left", nulls_equal=True, maintain_order="left")["answer"]
-    by_side = dict(zip(_SIDES, (numbers[: records.height], numbers[records.height :]), strict=True))
-    questions = _questions(distinct, places, index)
-    answers = resolve(questions, index)
-    return pl.concat([questions.select("own_eni_id", "address"), answers], how="horizontal"), by_side
+    distinct, numbers = numbered(asked.select("place", "address", "is_own", "tgw_vpc_id", "tgw_id", "at"))
+    is_asked = distinct.select(pl.col("address").is_not_null() & pl.col("at").is_not_null()).to_series()
+    question = pl.select(pl.when(is_asked).then(is_asked.cum_sum().cast(pl.UInt32) - 1)).to_series().gather(numbers)
+    by_side = dict(zip(_SIDES, (question[: records.height], question[records.height :]), strict=True))
+    return _asked(distinct.filter(is_asked), places, index), by_side
 
 
-def _questions(distinct: pl.DataFrame, places: pl.DataFrame, index: AddressIndex) -> pl.DataFrame:
-    """What to ask: one row per row of `distinct`, the columns of QUESTION."""
-    here = places.select(pl.col("vpc_id", "via", "own_eni_id", "said_instance").gather(distinct["place"]))
-    asked = pl.concat(
-        [distinct.select("address", "is_own", "tgw_vpc_id", "tgw_id", "at", "instant"), here], how="horizontal"
+def _asked(distinct: pl.DataFrame, places: pl.DataFrame, index: AddressIndex) -> pl.DataFrame:
+    here = places.select(
+        pl.col("instant", "vpc_id", "via", "own_eni_id", *(f"said_{name}" for name in _SAID)).gather(distinct["place"])
     )
-    asked = asked.with_columns(pl.col("address").cast(pl.String), had_id=pl.when("is_own").then("own_eni_id"))
+    asked = pl.concat([distinct.with_columns(pl.selectors.categorical().cast(pl.String)), here], how="horizontal")
+    asked = asked.with_columns(had_id=pl.when("is_own").then("own_eni_id"))
     had = index.had(asked.select(pl.col("had_id").alias("eni_id"), "address"))
     # An interface that metadata has never shown is taken at its word if it is an instance's.
-    is_own = pl.col("is_own") & had.fill_null(asked["said_instance"].is_not_null())
+    is_own = pl.col("is_own") & had.fill_null(asked["said_instance_id"].is_not_null())
     return asked.with_columns(
         vpc_id=pl.coalesce("vpc_id", "tgw_vpc_id"),
         via=pl.coalesce("via", "tgw_id"),
         own_eni_id=pl.when(is_own).then("own_eni_id"),
-        is_disputed=pl.col("is_own") & had.is_null() & asked["said_instance"].is_null(),
-    ).select(QUESTION)
+        is_disputed=pl.col("is_own") & had.is_null() & asked["said_instance_id"].is_null(),
+    ).select(*QUESTION, *(f"said_{name}" for name in _SAID))
 
 
-def _ends(records: pl.DataFrame, answers: pl.DataFrame, number: pl.Series, known: Knowledge, side: str) -> pl.DataFrame:
-    """What is said of one end of each record: its columns, and `<side>_net` and what its route says."""
-    own = answers["own_eni_id"].gather(number).is_not_null()
-    owner = answers["owner"].gather(number)
-    described = known.index.owners.select(pl.col(END_COLUMNS).gather(owner))
+def _ends(questions: pl.DataFrame, answers: pl.DataFrame, known: Knowledge, interfaces: pl.DataType) -> pl.DataFrame:
+    """What is said of each end that was asked for: the columns of an end, `net`, and what its route says.
+
+    Args:
+        interfaces: the type of ids of interfaces, to compare them with those that recorded.
+    """
+    described = known.index.owners.select(pl.col(END_COLUMNS).gather(answers["owner"]))
+    own = questions["own_eni_id"].is_not_null()
     if own.any():
-        described = described.with_columns(_as_recorded(described, records, own, known.index))
-    places = _places(answers, known)
-    told = pl.concat([answers.drop("owner", "own_eni_id"), places], how="horizontal").select(
-        pl.col("resolution").cast(pl.Categorical),
-        pl.col("gateway_id", "gateway_type", "forwarding_state", "aws_service").cast(pl.Categorical),
-        pl.col("country", "as_name").cast(pl.Categorical),
-        "as_number",
-        "is_in_vpc",
-        net=network_of(pl.col("resolution"), pl.col("is_on_premises")).cast(pl.Categorical),
-    )
-    return pl.concat([described, told.select(pl.all().gather(number))], how="horizontal").select(
-        pl.all().name.prefix(f"{side}_")
-    )
-
-
-def _as_recorded(described: pl.DataFrame, records: pl.DataFrame, own: pl.Series, index: AddressIndex) -> list[pl.Expr]:
-    """What the record says of its own interface, where metadata does not say it or says another instance."""
-    said = records.select(
-        pl.when(pl.col("account_id") != "unknown").then("account_id"), "region", "az_id", "vpc_id", "subnet_id",
-        "instance_id", pl.col("interface_id").alias("eni_id"),
+        described = described.with_columns(_as_recorded(described, questions, own, known.index))
+    told = answers.with_columns(_places(questions["address"], answers["resolution"], known)).select(
+        "resolution", "gateway_id", "gateway_type", "forwarding_state", "aws_service", *PLACE_COLUMNS, "is_in_vpc",
+        net=network_of(pl.col("resolution"), pl.col("is_on_premises")),
     )  # fmt: skip
-    said = said.select(pl.when(own).then(pl.col(name)).cast(described.schema[name]).alias(name) for name in _SAID)
+    ends = pl.concat([described, told], how="horizontal")
+    return ends.with_columns(
+        pl.selectors.by_name(_FEW).cast(pl.Categorical),
+        pl.col("net").replace_strict(_NETS, default=len(_NETS), return_dtype=pl.UInt8),
+        pl.col("eni_id").cast(interfaces),
+        *(coded(ends[name]) for name in _MANY),
+    )
+
+
+def _as_recorded(
+    described: pl.DataFrame, questions: pl.DataFrame, own: pl.Series, index: AddressIndex
+) -> list[pl.Expr]:
+    """What the record says of its own interface, where metadata does not say it or says another instance."""
+    said = questions.select(
+        pl.when(own).then(pl.col(f"said_{name}")).cast(described.schema[name]).alias(name) for name in _SAID
+    )
     names = said.select("account_id").join(index.account_names, on="account_id", how="left", maintain_order="left")
     moved = (said["instance_id"] != described["instance_id"]).fill_null(False)
     columns: list[pl.Expr] = []
@@ -229,65 +255,58 @@ def _as_recorded(described: pl.DataFrame, records: pl.DataFrame, own: pl.Series,
     return columns
 
 
-def _places(answers: pl.DataFrame, known: Knowledge) -> pl.DataFrame:
+def _places(addresses: pl.Series, resolutions: pl.Series, known: Knowledge) -> list[pl.Series]:
     """Country and autonomous system of the addresses that are not ours."""
     if known.places is None:
-        return pl.DataFrame(
-            [pl.Series(name, [None] * answers.height, _ENRICHED[f"src_{name}"]) for name in PLACE_COLUMNS]
-        )
-    outside = answers.select(pl.when(pl.col("resolution") == "external").then("address"))
+        return [
+            pl.Series(name, [None], _ENRICHED[f"src_{name}"]).new_from_index(0, len(addresses))
+            for name in PLACE_COLUMNS
+        ]
+    outside = pl.select(address=pl.when(resolutions == "external").then(addresses))
     places = known.places(outside["address"].drop_nulls().unique())
-    return outside.join(places, on="address", how="left", maintain_order="left").select(PLACE_COLUMNS)
+    told = outside.join(places, on="address", how="left", maintain_order="left")
+    return [told[name] for name in PLACE_COLUMNS]
 
 
 def _columns(records: pl.DataFrame, known: Knowledge) -> pl.DataFrame:
     own = pl.col("interface_id")
-    way = direction(pl.col("flow_direction"), own, *(pl.col(f"{side}_eni_id").cast(pl.String) for side in _SIDES))
+    way = direction(pl.col("flow_direction"), own, *(pl.col(f"{side}_eni_id") for side in _SIDES))
     records = records.with_columns(flow_direction=way)
     is_out = pl.col("flow_direction") != "ingress"
-    unsaid_account = pl.when(pl.col("account_id") != "unknown").then("account_id")
     on_path = pl.col("traffic_path").replace_strict(GATEWAY_OF_PATH, default=None, return_dtype=pl.String)
     remote = {
-        name: pl.when(is_out).then(f"dst_{name}").when(~is_out).then(f"src_{name}").cast(pl.String)
+        name: pl.when(is_out).then(f"dst_{name}").when(~is_out).then(f"src_{name}")
         for name in ("gateway_id", "gateway_type", "forwarding_state")
     }
-    resolutions = {f"{side}_resolution": pl.col(f"{side}_resolution").cast(pl.String) for side in _SIDES}
     return records.with_columns(
         application(records.select("protocol", "srcport", "dstport"), known.applications),
-        pl.coalesce(unsaid_account, "place_known_account_id").alias("observing_account_id"),
-        pl.coalesce("region", "place_known_region").alias("observing_region"),
-        pl.coalesce("az_id", "place_known_az_id").alias("observing_az_id"),
-        pl.col("place_vpc_id").alias("observing_vpc_id"),
-        pl.col("place_subnet_id").alias("observing_subnet_id"),
-        pl.coalesce("instance_id", "place_known_instance_id").alias("observing_instance_id"),
-        observing_eni_id=own,
-        traffic_profile=profile(
-            pl.col("src_net").cast(pl.String),
-            pl.col("dst_net").cast(pl.String),
-            resolutions["src_resolution"].is_not_null(),
-        ),
+        _profiles(records),
         is_primary_record=is_primary(
             log_type=pl.col("log_type"),
             direction=pl.col("flow_direction"),
             own=own,
             # A regional NAT gateway has no interface, and says itself what it is.
             own_type=pl.when(pl.col("resource_id").str.starts_with("nat-"))
-            .then(pl.lit("nat_gateway"))
+            .then(pl.lit("nat_gateway", pl.Categorical))
             .otherwise("place_eni_type"),
-            src=pl.col("src_eni_id").cast(pl.String),
-            src_type=pl.col("src_eni_type").cast(pl.String),
+            src=pl.col("src_eni_id"),
+            src_type=pl.col("src_eni_type"),
             src_is_in_vpc=pl.col("src_is_in_vpc").fill_null(False),
             dst_is_in_vpc=pl.col("dst_is_in_vpc").fill_null(False),
             srcport=pl.col("srcport"),
             dstport=pl.col("dstport"),
-            dst=pl.col("dst_eni_id").cast(pl.String),
-            **resolutions,
+            dst=pl.col("dst_eni_id"),
+            src_resolution=pl.col("src_resolution"),
+            dst_resolution=pl.col("dst_resolution"),
         ).fill_null(False),
         gateway_id=remote["gateway_id"],
-        gateway_type=pl.coalesce(remote["gateway_type"], pl.when(remote["gateway_id"].is_null()).then(on_path)),
+        gateway_type=pl.coalesce(
+            remote["gateway_type"], pl.when(remote["gateway_id"].is_null()).then(on_path.cast(pl.Categorical))
+        ),
         forwarding_state=remote["forwarding_state"],
-        src_aws_service=pl.coalesce("pkt_src_aws_service", "src_aws_service"),
-        dst_aws_service=pl.coalesce("pkt_dst_aws_service", "dst_aws_service"),
+        src_aws_service=pl.coalesce(pl.col("pkt_src_aws_service").cast(pl.Categorical), "src_aws_service"),
+        dst_aws_service=pl.coalesce(pl.col("pkt_dst_aws_service").cast(pl.Categorical), "dst_aws_service"),
+        observing_eni_id=own,
         start_time=pl.col("start"),
         end_time=pl.col("end"),
         src_addr=pl.col("srcaddr"),
@@ -299,3 +318,12 @@ def _columns(records: pl.DataFrame, known: Knowledge) -> pl.DataFrame:
         sample_rate=pl.col("sample_rate").fill_null(1),
         metadata_as_of=pl.lit(known.index.as_of, _ENRICHED["metadata_as_of"]),
     )
+
+
+def _profiles(records: pl.DataFrame) -> pl.Series:
+    """The traffic profile of each record, from a table of all pairs of networks."""
+    nets = pl.Series([*_NETS, None], dtype=pl.String)
+    pairs = pl.DataFrame({"src": nets}).join(pl.DataFrame({"dst": nets}), how="cross")
+    named = pairs.select(profile(pl.col("src"), pl.col("dst"), pl.lit(value=True)).cast(pl.Categorical)).to_series()
+    pair = pl.col("src_net").cast(pl.UInt32) * len(nets) + pl.col("dst_net")
+    return named.gather(records.select(pair).to_series()).alias("traffic_profile")

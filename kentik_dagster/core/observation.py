@@ -5,46 +5,52 @@ from __future__ import annotations
 import polars as pl
 
 from kentik_dagster.core.address_index import AddressIndex
+from kentik_dagster.core.distinct import numbered
 
 # What an interface keeps for its life, and what may change.
 _LASTING = ("account_id", "region", "az_id", "vpc_id", "subnet_id")
-_PLACE = ("interface_id", "vpc_id", "subnet_id", "instance_id", "instant", "seen_at")
+_SAID = (*_LASTING, "instance_id")
 
 
 def observed_places(records: pl.DataFrame, index: AddressIndex) -> tuple[pl.DataFrame, pl.Series]:
     """The distinct places where records were taken.
 
     Args:
-        records: one row per record: `interface_id`, `vpc_id`, `subnet_id`, `instance_id` (nullable) and `instant`
-            (at which the network is looked at) and `seen_at` (at which the interface is).
+        records: one row per record: what it says of its interface, text or categories, all nullable: `interface_id`,
+            `account_id`, `region`, `az_id`, `vpc_id`, `subnet_id`, `instance_id`; and `instant` (at which the network
+            is looked at) and `seen_at` (at which the interface is).
 
     Returns:
-        One row per place: `own_eni_id`; `known_account_id`, `known_region`, `known_az_id`, `vpc_id`, `subnet_id` (as
-        the record says, else as the address book does), `known_instance_id` and `eni_type` (as they were then),
-        `said_instance` (as the record says); `via`, the route table. And for each record the number of its place.
+        One row per place: `instant`; `own_eni_id`; `said_*`, as the record says; `observing_*`, as the record says,
+        else as the address book does (categories); `vpc_id` of these (text); `eni_type`; `via`, the route table. And
+        for each record the number of its place.
     """
-    codes = records.select(
-        *(pl.col(name).cast(pl.Categorical(pl.Categories.random())) for name in _PLACE[:-2]),
-        pl.col("instant", "seen_at"),
+    distinct, numbers = numbered(records.select("interface_id", *_SAID, "instant", "seen_at"))
+    places = distinct.with_columns(
+        pl.selectors.categorical().cast(pl.String),
+        account_id=pl.when(pl.col("account_id").cast(pl.String) != "unknown").then(
+            pl.col("account_id").cast(pl.String)
+        ),
     )
-    distinct = codes.unique(maintain_order=True).with_row_index("place")
-    numbers = codes.join(distinct, on=list(_PLACE), how="left", nulls_equal=True, maintain_order="left")["place"]
-    places = distinct.with_columns(pl.col(_PLACE[:-2]).cast(pl.String))
     known = index.interface(places.select(eni_id="interface_id", at="seen_at"))
-    owner = index.owners.select(
-        pl.col(*_LASTING, "instance_id", "eni_type").gather(known["owner"]).cast(pl.String)
-    ).rename({name: f"known_{name}" for name in (*_LASTING, "instance_id")})
+    owner = index.owners.select(pl.col(*_SAID, "eni_type").gather(known["owner"]).cast(pl.String))
     stands = known["stands"] | known["is_earliest"]
-    places = pl.concat([places, owner], how="horizontal").select(
-        "instant",
-        "eni_type",
-        pl.col("instance_id").alias("said_instance"),
-        pl.col("interface_id").alias("own_eni_id"),
-        pl.col("known_account_id", "known_region", "known_az_id"),
-        pl.when(stands).then("known_instance_id").alias("known_instance_id"),
-        *(pl.coalesce(name, f"known_{name}").alias(name) for name in ("vpc_id", "subnet_id")),
+    owner = owner.with_columns(pl.when(stands).then("instance_id").alias("instance_id"))
+    observing = [pl.coalesce(places[name], owner[name]).alias(name) for name in _SAID]
+    whole = pl.concat(
+        [
+            places.select("instant", own_eni_id="interface_id"),
+            places.select(pl.col(*_SAID, "interface_id").name.prefix("said_")).rename(
+                {"said_interface_id": "said_eni_id"}
+            ),
+            owner.select("eni_type"),
+            pl.select(*observing).select(
+                "vpc_id", "subnet_id", pl.all().cast(pl.Categorical(pl.Categories.random())).name.prefix("observing_")
+            ),
+        ],
+        how="horizontal",
     )
-    return _with_route_tables(places, index), numbers
+    return _with_route_tables(whole, index).drop("subnet_id"), numbers
 
 
 def _with_route_tables(places: pl.DataFrame, index: AddressIndex) -> pl.DataFrame:

@@ -65,4 +65,4 @@ def conformed(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
 
 
 def _is(dtype: pl.DataType, expected: pl.DataType) -> bool:
-    return dtype in (expected, pl.Null) or (dtype == pl.Categorical and expected == pl.String)
+    return dtype in (expected, pl.Null) or (isinstance(dtype, pl.Categorical) and expected == pl.String)

@@ -26,18 +26,8 @@ def ends_by_vpc(enriched: pl.DataFrame) -> pl.DataFrame:
         range that is nobody's on the internet), in no order: `ends`, both sides together.
     """
     require(enriched, "observing_vpc_id", "src_resolution", "dst_resolution", by="ends_by_vpc")
-    sides = pl.concat(
-        enriched.select(
-            vpc_id="observing_vpc_id",
-            resolution=pl.col(f"{side}_resolution").cast(pl.String),
-            address=pl.when(pl.col(f"{side}_resolution").cast(pl.String).is_in(UNRESOLVED)).then(
-                pl.coalesce(f"{side}_pkt_addr", f"{side}_addr")
-            ),
-        )
-        for side in ("src", "dst")
-    ).drop_nulls("resolution")
-    counts = sides.group_by("vpc_id", "resolution", "address").len("ends")
-    numbers = address_numbers(counts["address"]).select("address", "is_internet")
+    counts = pl.concat(_counts(enriched, side) for side in ("src", "dst"))
+    numbers = address_numbers(counts["address"].unique()).select("address", "is_internet")
     internal = pl.col("resolution").is_in(FOUND) | (
         pl.col("resolution").is_in(UNRESOLVED) & ~pl.col("is_internet").fill_null(False)
     )
@@ -49,6 +39,21 @@ def ends_by_vpc(enriched: pl.DataFrame) -> pl.DataFrame:
         .select(ENDS.names())
         .cast(ENDS)
     )
+
+
+def _counts(enriched: pl.DataFrame, side: str) -> pl.DataFrame:
+    """Ends of one side by `vpc_id` and `resolution`, those that are not resolved by `address`, too; all text."""
+    resolution = f"{side}_resolution"
+    ends = enriched.select(
+        pl.col("observing_vpc_id").alias("vpc_id"),
+        pl.col(resolution).alias("resolution"),
+        pl.coalesce(f"{side}_pkt_addr", f"{side}_addr").alias("address"),
+    ).drop_nulls("resolution")
+    is_resolved = ~pl.col("resolution").is_in(UNRESOLVED)
+    resolved = ends.filter(is_resolved).group_by("vpc_id", "resolution").len("ends")
+    others = ends.filter(~is_resolved).group_by("vpc_id", "resolution", "address").len("ends")
+    both = pl.concat([resolved, others], how="diagonal")
+    return both.select(pl.col("vpc_id", "resolution", "address").cast(pl.String), "ends")
 
 
 def together(counts: Iterable[pl.DataFrame]) -> pl.DataFrame:

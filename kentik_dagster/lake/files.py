@@ -75,7 +75,7 @@ def stage(
     rows = conformed(rows, table)
     partition = _partition_of(rows, table)
     buffer = io.BytesIO()
-    rows.drop(table.partition_by).write_parquet(buffer, compression="zstd", compression_level=1)
+    _told(rows.drop(table.partition_by)).write_parquet(buffer, compression="zstd", compression_level=1)
     folder = "/".join(f"{name}={quote(value, safe='')}" for name, value in partition.items())
     # A name of its own for every attempt: adding a path again after a compaction would resurrect its rows.
     path = f"{folder}/{uuid.uuid4().hex}.parquet".lstrip("/")
@@ -91,6 +91,12 @@ def stage(
         statistics=_statistics(rows, table),
         written_at_ms=written_at_ms,
     )
+
+
+def _told(rows: pl.DataFrame) -> pl.DataFrame:
+    """The columns that say anything: a reader sees those that a file lacks as null, and they cost nothing."""
+    said = [column.name for column in rows if column.null_count() < rows.height]
+    return rows.select(said) if said else rows
 
 
 def _partition_of(rows: pl.DataFrame, table: Table) -> dict[str, str]:

@@ -60,7 +60,7 @@ class Staging:
             if self._waiting_bytes >= self._file_bytes:
                 full, self._waiting, self._waiting_bytes = self._waiting, [], 0
         if full:
-            frame = pl.concat(full, how="diagonal")
+            frame = _together(full)
             full.clear()
             file = stage_rows(self.table, self.partition, frame)
             with self._lock:
@@ -92,9 +92,18 @@ class Staging:
 
     def _made_again(self, origin: str, objects: frozenset[str], frames: list[pl.DataFrame]) -> StagedFile:
         if (origin, objects) not in self._again:
-            rows = pl.concat(frames, how="diagonal").filter(pl.col("source_object").is_in(list(objects)))
+            rows = _together(frames).filter(pl.col("source_object").is_in(list(objects)))
             self._again[origin, objects] = stage_rows(self.table, self.partition, rows)
         return self._again[origin, objects]
+
+
+def _together(frames: list[pl.DataFrame]) -> pl.DataFrame:
+    """Frames as one; each has categories of its own, so that several are text."""
+    if len(frames) == 1:
+        return frames[0]
+    return pl.concat(
+        (frame.with_columns(pl.selectors.categorical().cast(pl.String)) for frame in frames), how="diagonal"
+    )
 
 
 def stage_rows(table: LakeTable, partition: Mapping[str, str], rows: pl.DataFrame) -> StagedFile:

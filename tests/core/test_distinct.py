@@ -1,0 +1,45 @@
+"""Laws of numbering distinct rows."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kentik_dagster.core import distinct
+from kentik_dagster.core.distinct import numbered
+
+_NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+_ROWS = st.lists(
+    st.tuples(
+        st.sampled_from(["a", "b", None]),
+        st.sampled_from([None, "x", "y", "z"]),
+        st.sampled_from([_NOON, _NOON + timedelta(microseconds=1), None]),
+        st.sampled_from([True, False, None]),
+        st.sampled_from([0, 7, 2**32 - 1, None]),
+    ),
+    max_size=30,
+)
+_SCHEMA = pl.Schema(
+    {
+        "text": pl.String(),
+        "code": pl.Categorical(),
+        "at": pl.Datetime("us", "UTC"),
+        "is": pl.Boolean(),
+        "n": pl.UInt32(),
+    }
+)
+
+
+@given(_ROWS, st.sampled_from([2**63 - 1, 2**33, 2**4]))
+def test_each_row_is_told_by_the_number_of_its_distinct_one(rows: list[tuple[object, ...]], largest: int) -> None:
+    frame = pl.DataFrame(rows, schema=_SCHEMA, orient="row")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(distinct, "_LARGEST", largest)
+        once, numbers = numbered(frame)
+
+    assert once.rows() == list(dict.fromkeys(frame.rows()))
+    assert once.select(pl.all().gather(numbers)).equals(frame)

@@ -8,9 +8,11 @@ _LARGEST = 2**63 - 1
 
 
 def coded(text: pl.Series, categories: pl.Categories | None = None) -> pl.Series:
-    """Text as categories of this series alone, or of those given; categories are numbers to all that follows."""
+    """Text as categories: of this series alone, or those given. Categories are compared and written as numbers."""
     if isinstance(text.dtype, pl.Categorical):
-        return text
+        if categories is None:
+            return text
+        text = text.cast(pl.String)
     return text.cast(pl.Categorical(categories or pl.Categories.random()))
 
 

@@ -9,7 +9,9 @@ from kentik_dagster.core.distinct import numbered
 
 # What an interface keeps for its life, and what may change.
 _LASTING = ("account_id", "region", "az_id", "vpc_id", "subnet_id")
-_SAID = (*_LASTING, "instance_id")
+_OBSERVED = (*_LASTING, "instance_id")
+# What a record itself says of the interface that recorded it.
+SAID = (*_OBSERVED, "eni_id")
 
 
 def observed_places(records: pl.DataFrame, index: AddressIndex) -> tuple[pl.DataFrame, pl.Series]:
@@ -25,7 +27,7 @@ def observed_places(records: pl.DataFrame, index: AddressIndex) -> tuple[pl.Data
         else as the address book does (categories); `vpc_id` of these (text); `eni_type`; `via`, the route table. And
         for each record the number of its place.
     """
-    distinct, numbers = numbered(records.select("interface_id", *_SAID, "instant", "seen_at"))
+    distinct, numbers = numbered(records.select("interface_id", *_OBSERVED, "instant", "seen_at"))
     places = distinct.with_columns(
         pl.selectors.categorical().cast(pl.String),
         account_id=pl.when(pl.col("account_id").cast(pl.String) != "unknown").then(
@@ -33,14 +35,14 @@ def observed_places(records: pl.DataFrame, index: AddressIndex) -> tuple[pl.Data
         ),
     )
     known = index.interface(places.select(eni_id="interface_id", at="seen_at"))
-    owner = index.owners.select(pl.col(*_SAID, "eni_type").gather(known["owner"]).cast(pl.String))
+    owner = index.owners.select(pl.col(*_OBSERVED, "eni_type").gather(known["owner"]).cast(pl.String))
     stands = known["stands"] | known["is_earliest"]
     owner = owner.with_columns(pl.when(stands).then("instance_id").alias("instance_id"))
-    observing = [pl.coalesce(places[name], owner[name]).alias(name) for name in _SAID]
+    observing = [pl.coalesce(places[name], owner[name]).alias(name) for name in _OBSERVED]
     whole = pl.concat(
         [
             places.select("instant", own_eni_id="interface_id"),
-            places.select(pl.col(*_SAID, "interface_id").name.prefix("said_")).rename(
+            places.select(pl.col(*_OBSERVED, "interface_id").name.prefix("said_")).rename(
                 {"said_interface_id": "said_eni_id"}
             ),
             owner.select("eni_type"),

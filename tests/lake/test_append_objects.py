@@ -8,8 +8,9 @@ import polars as pl
 import pytest
 from deltalake import write_deltalake
 
+from kentik_dagster.lake.staging import Staging
 from kentik_dagster.lake.tables import LakeTable
-from kentik_dagster.lake.writes import append_objects, replace_partition
+from kentik_dagster.lake.writes import append_objects, append_staged, replace_partition
 from tests.lake.faults import ERRORS, TIMEOUT, Commits, lost_reply, meanwhile, refused
 from tests.lake.flows import NINE, TEN, files_lying, flows, objects_in, version_of
 
@@ -145,3 +146,16 @@ def test_the_counts_are_those_of_the_last_look(table: LakeTable, commits: Commit
 
     assert counts == {"a": 3, "b": 1}
     assert objects_in(table) == {"a": 3, "b": 1, "c": 1}
+
+
+@pytest.mark.parametrize("file_bytes", [1, 8 * 1024 * 1024], ids=["a file each", "one file"])
+def test_frames_with_categories_of_their_own_are_appended_as_text(table: LakeTable, file_bytes: int) -> None:
+    staging = Staging(table, NINE, file_bytes=file_bytes)
+    for address, rows in (("10.0.0.1", flows(a=2)), ("10.0.0.2", flows(b=3))):
+        addresses = pl.lit(address).cast(pl.Categorical(pl.Categories.random()))
+        staging.add(rows.with_columns(srcaddr=addresses))
+
+    append_staged(staging)
+
+    there = table.read(NINE).group_by("source_object", "srcaddr").len()
+    assert sorted(there.rows()) == [("a", "10.0.0.1", 2), ("b", "10.0.0.2", 3)]

@@ -44,6 +44,14 @@ def test_a_file_states_its_rows_extremes_and_nulls(tmp_path: Path) -> None:
     }
 
 
+def test_a_file_leaves_out_columns_in_which_nothing_stands(tmp_path: Path) -> None:
+    nothing, something = pl.lit(None, FLOW_LOGS["end"]), pl.Series([None, "10.0.0.1", None], dtype=pl.String)
+
+    file = staged(flows(b=2, a=1).with_columns(end=nothing, srcaddr=something), tmp_path)
+
+    assert pl.read_parquet_schema(tmp_path / file.path).keys() == {"source_object", "bytes", "start", "srcaddr"}
+
+
 def test_nulls_do_not_count_as_extremes(tmp_path: Path) -> None:
     rows = flows(a=2).with_columns(start=pl.Series([None, START], dtype=FLOW_LOGS["start"]))
 

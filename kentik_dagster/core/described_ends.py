@@ -11,12 +11,10 @@ from kentik_dagster.core.address_index import AddressIndex
 from kentik_dagster.core.distinct import coded
 from kentik_dagster.core.observation import SAID
 from kentik_dagster.core.schemas import polars_schema
-from kentik_dagster.core.traffic import network_of
+from kentik_dagster.core.traffic import NETS, network_of
 
 # Countries and autonomous systems of addresses: one row per distinct address, `address` and PLACE_COLUMNS.
 Places = Callable[[pl.Series], pl.DataFrame]
-# Where an end may be; see `core.traffic.network_of`.
-NETS = {"cloud": 0, "inside": 1, "outside": 2}
 # What many ends share, and what hardly two do: categories of the latter are forgotten with the batch.
 _FEW = ("resolution", "gateway_id", "gateway_type", "forwarding_state", "aws_service", "country", "as_name")
 _MANY = ("instance_id", "instance_name", "eni_entity_name")
@@ -73,10 +71,8 @@ def _as_recorded(
 def _places(addresses: pl.Series, resolutions: pl.Series, places: Places | None) -> list[pl.Series]:
     """Country and autonomous system of the addresses that are not ours."""
     if places is None:
-        return [
-            pl.Series(name, [None], _ENRICHED[f"src_{name}"]).new_from_index(0, len(addresses))
-            for name in PLACE_COLUMNS
-        ]
+        types = {name: _ENRICHED[f"src_{name}"] for name in PLACE_COLUMNS}
+        return [pl.repeat(None, len(addresses), dtype=types[name], eager=True).alias(name) for name in types]
     outside = pl.select(address=pl.when(resolutions == "external").then(addresses))
     found = places(outside["address"].drop_nulls().unique())
     told = outside.join(found, on="address", how="left", maintain_order="left")

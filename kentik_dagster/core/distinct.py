@@ -40,15 +40,13 @@ def numbered(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
 
 def _codes(column: pl.Series) -> tuple[pl.Series, int]:
     """Numbers from 0 for the values of a column, and how many there may be; nulls have a number, too."""
-    if isinstance(column.dtype, pl.Datetime | pl.Boolean | pl.String) or column.dtype.is_float():
-        if column.n_unique() == 1:
+    if isinstance(column.dtype, pl.Datetime):
+        moments = column.unique().drop_nulls().sort()
+        if len(moments) == 1 and not column.null_count():
             return column, 1
-        if isinstance(column.dtype, pl.Datetime):
-            sorted_values = column.unique().drop_nulls().sort()
-            column = sorted_values.search_sorted(column).zip_with(
-                column.is_not_null(), pl.Series([None], dtype=pl.UInt32)
-            )
-        column = coded(column) if isinstance(column.dtype, pl.String) else column
+        column = pl.select(pl.when(column.is_not_null()).then(moments.search_sorted(column))).to_series()
+    elif isinstance(column.dtype, pl.String):
+        column = coded(column)
     codes = column.to_physical().cast(pl.Int64)
     largest = codes.max()
     if largest is None:

@@ -102,13 +102,13 @@ def _last_change(rows: pl.DataFrame, of: str, index: AddressIndex) -> pl.Series:
     edges = index.edges_of(values, of, begin, end)  # type: ignore[arg-type]
     if edges.is_empty():
         return rows["instant"]
-    numbered = rows.select(pl.int_range(pl.len(), dtype=pl.UInt32).alias("row"), pl.col(of).cast(pl.String), "moment")
+    asked = rows.select(pl.int_range(pl.len(), dtype=pl.UInt32).alias("row"), pl.col(of).cast(pl.String), "moment")
     later = (
-        numbered.drop_nulls()
+        asked.drop_nulls()
         .join(edges.select(of).unique(), on=of, how="semi")
         .sort("moment")
         .join_asof(edges, left_on="moment", right_on="edge", by=of, strategy="backward", check_sortedness=False)
         .select("row", "edge")
     )
-    joined = numbered.select("row").join(later, on="row", how="left", maintain_order="left")["edge"]
+    joined = asked.select("row").join(later, on="row", how="left", maintain_order="left")["edge"]
     return pl.select(pl.max_horizontal(rows["instant"], joined)).to_series()

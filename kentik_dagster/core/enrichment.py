@@ -11,13 +11,13 @@ from kentik_dagster.catalog.gateways import GATEWAY_OF_PATH
 from kentik_dagster.catalog.tables import TABLES
 from kentik_dagster.core.address_index import AddressIndex
 from kentik_dagster.core.applications import application
-from kentik_dagster.core.described_ends import NETS, Places, described_ends
+from kentik_dagster.core.described_ends import Places, described_ends
 from kentik_dagster.core.distinct import coded
 from kentik_dagster.core.end_questions import SIDES, end_questions, is_own, network_instants, seen_at
 from kentik_dagster.core.observation import observed_places
 from kentik_dagster.core.resolution import resolve
 from kentik_dagster.core.schemas import polars_schema, require
-from kentik_dagster.core.traffic import direction, is_primary, profile
+from kentik_dagster.core.traffic import NETS, direction, is_primary, profile
 
 _FLOWS = polars_schema(TABLES["flow_logs"])
 _ENRICHED = polars_schema(TABLES["enriched_flows"])

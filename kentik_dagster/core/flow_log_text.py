@@ -61,7 +61,8 @@ def parse_text(
 
 def _read_regular(content: bytes, layout: tuple[str, ...] | None, seen: Scan) -> Parsed | None:
     """The rows of a part that is all in order; None where the careful reader has to look."""
-    head = content[: content.find(b"\n")] if b"\n" in content else content
+    end = content.find(b"\n")
+    head = content if end < 0 else content[:end]
     words = head.decode("ascii", errors="replace").split(" ")
     if not _begins_with_header(words, layout):
         headers = 0

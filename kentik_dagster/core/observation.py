@@ -28,11 +28,8 @@ def observed_places(records: pl.DataFrame, index: AddressIndex) -> tuple[pl.Data
         for each record the number of its place.
     """
     distinct, numbers = numbered(records.select("interface_id", *_OBSERVED, "instant", "seen_at"))
-    places = distinct.with_columns(
-        pl.selectors.categorical().cast(pl.String),
-        account_id=pl.when(pl.col("account_id").cast(pl.String) != "unknown").then(
-            pl.col("account_id").cast(pl.String)
-        ),
+    places = distinct.with_columns(pl.selectors.categorical().cast(pl.String)).with_columns(
+        pl.when(pl.col("account_id") != "unknown").then("account_id")
     )
     known = index.interface(places.select(eni_id="interface_id", at="seen_at"))
     owner = index.owners.select(pl.col(*_OBSERVED, "eni_type").gather(known["owner"]).cast(pl.String))

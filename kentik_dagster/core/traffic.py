@@ -5,6 +5,8 @@ from __future__ import annotations
 import polars as pl
 
 FOUND = ("exact", "earliest")
+# Where an end may be, as numbers of a table; see `network_of`.
+NETS = {"cloud": 0, "inside": 1, "outside": 2}
 VPC = "vpc"
 # These hand on what others send and receive, and it is recorded at their interfaces, too.
 _FORWARDING = (

@@ -16,7 +16,7 @@ from kentik_dagster.lake.staging import Staging
 from kentik_dagster.lake.tables import Lake, Snapshot
 from kentik_dagster.lake.writes import append_staged, replace_partition
 
-# What does not grow with the rows takes as long as 100,000 of them; a row takes a kilobyte at the most.
+# A batch costs something that does not grow with its rows, and memory that does: see docs/benchmarks.md.
 _BATCH_ROWS = 256 * 1024
 
 

@@ -43,3 +43,13 @@ def test_each_row_is_told_by_the_number_of_its_distinct_one(rows: list[tuple[obj
 
     assert once.rows() == list(dict.fromkeys(frame.rows()))
     assert once.select(pl.all().gather(numbers)).equals(frame)
+
+
+@given(st.lists(st.tuples(*[st.sampled_from([0, 1, 2**32 - 1])] * 3), max_size=30))
+def test_numbers_too_large_to_be_multiplied_stay_apart(rows: list[tuple[int, ...]]) -> None:
+    frame = pl.DataFrame(rows, schema=dict.fromkeys("abc", pl.UInt32), orient="row")
+
+    once, numbers = numbered(frame)
+
+    assert once.rows() == list(dict.fromkeys(rows))
+    assert once.select(pl.all().gather(numbers)).equals(frame)

@@ -9,10 +9,8 @@ _LARGEST = 2**63 - 1
 
 def coded(text: pl.Series, categories: pl.Categories | None = None) -> pl.Series:
     """Text as categories: of this series alone, or those given. Categories are compared and written as numbers."""
-    if isinstance(text.dtype, pl.Categorical):
-        if categories is None:
-            return text
-        text = text.cast(pl.String)
+    if isinstance(text.dtype, pl.Categorical) and categories is None:
+        return text
     return text.cast(pl.Categorical(categories or pl.Categories.random()))
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kentik_dagster.core import distinct
-from kentik_dagster.core.distinct import numbered
+from kentik_dagster.core.distinct import coded, numbered
 
 _NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 _ROWS = st.lists(
@@ -53,3 +53,12 @@ def test_numbers_too_large_to_be_multiplied_stay_apart(rows: list[tuple[int, ...
 
     assert once.rows() == list(dict.fromkeys(rows))
     assert once.select(pl.all().gather(numbers)).equals(frame)
+
+
+def test_columns_of_the_same_categories_can_be_compared() -> None:
+    shared = pl.Categories.random()
+    addresses = pl.Series(["10.0.0.1", "10.0.0.2", None])
+
+    one, other = coded(addresses, shared), coded(coded(addresses.reverse()), shared)
+
+    assert (one == other).to_list() == [None, True, None]

@@ -1,34 +1,31 @@
 """Flow records with both ends resolved."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import ExitStack, contextmanager
+from typing import Any, Self
 
 import dagster as dg
 import polars as pl
 
-from assets.partitions import Partitions, flow_key, hours_by_export
-from assets.tables import table_assets, table_spec
+from assets.partitions import Partitions, flow_key
+from assets.tables import table_spec
 from kentik_dagster.configuration import Configuration
 from kentik_dagster.core.address_index import AddressIndex
 from kentik_dagster.core.enrichment import Knowledge
 from kentik_dagster.core.unresolved import UNRESOLVED, shares, together, unresolved_share
 from kentik_dagster.errors import KentikDagsterError
-from kentik_dagster.work.enrich import Enriched, enrich_hour
+from kentik_dagster.work.enrich import Enriched, enrich_hour, is_enriched
 from kentik_dagster.work.places import Places
-from resources.clock import Clock
 from resources.lake import Lake
 
 ENDS_RESOLVED = "ends_resolved"
 # More unknown or ambiguous ends than this say that metadata of some account or VPC is missing.
 _MOST_UNRESOLVED = 0.02
 _VPCS_SHOWN = 20
-_CHECKS = (
-    dg.AssetCheckSpec(
-        ENDS_RESOLVED,
-        asset="enriched_flows",
-        description=f"At most {_MOST_UNRESOLVED:.0%} of the ends in internal ranges are unknown or ambiguous.",
-    ),
+ENDS_RESOLVED_CHECK = dg.AssetCheckSpec(
+    ENDS_RESOLVED,
+    asset="enriched_flows",
+    description=f"At most {_MOST_UNRESOLVED:.0%} of the ends in internal ranges are unknown or ambiguous.",
 )
 _UNRESOLVED_BY_VPC = dg.TableSchema(
     [
@@ -52,39 +49,84 @@ class EnrichmentConfig(dg.Config):
     rebuild: bool = True
 
 
-def enrichment_assets(configuration: Configuration, partitions: Partitions) -> list[dg.AssetsDefinition]:
+def enrichment_spec(partitions: Partitions) -> dg.AssetSpec:
     """`enriched_flows`."""
-    spec = table_spec(
+    return table_spec(
         "enriched_flows",
         deps=["flow_logs", "firewall_logs", "address_book"],
         group="flow_logs",
         partitions_def=partitions.flows,
     )
 
-    @table_assets("enriched_flows", [spec], _CHECKS)
-    def enriched_flows(
-        context: dg.AssetExecutionContext, config: EnrichmentConfig, lake: Lake, clock: Clock
-    ) -> dg.MaterializeResult:
-        """Both ends of every flow record resolved to who owned them at that moment."""
-        enriched: dict[str, list[Enriched]] = {}
-        failures: list[str] = []
-        with _knowledge(configuration, lake) as known:
-            for export, asked in hours_by_export(context.partition_keys).items():
-                # What flow_logs does not hold any more cannot be resolved anew.
-                for hour in partitions.open_hours(asked, clock.now()):
-                    try:
-                        done = enrich_hour(lake.tables, export, hour, known, rebuild=config.rebuild)
-                    except KentikDagsterError as error:
-                        failures.append(f"{export} {hour}: {error}")
-                        continue
-                    enriched.setdefault(export, []).append(done)
-                    context.log.info(f"{export} {hour}: {done.rows:,} rows enriched")
-                    context.add_asset_metadata(_told(export, done), partition_key=flow_key(export, hour))
-        if failures:
-            raise dg.Failure("\n".join(failures), allow_retries=False)
-        return dg.MaterializeResult(check_results=[_check(enriched)])
 
-    return [enriched_flows]
+class EnrichmentRun:
+    """What a run that enriches knows, read once, and what it did.
+
+    Attributes:
+        known: None: it could not be read, and nothing is enriched.
+    """
+
+    def __init__(
+        self, context: dg.AssetExecutionContext, configuration: Configuration, lake: Lake, *, rebuild: bool
+    ) -> None:
+        self.known: Knowledge | None = None
+        self._context = context
+        self._configuration = configuration
+        self._lake = lake
+        self._rebuild = rebuild
+        self._enriched: dict[str, list[Enriched]] = {}
+        self._failures: list[str] = []
+        self._open = ExitStack()
+
+    def __enter__(self) -> Self:
+        try:
+            self.known = self._open.enter_context(_knowledge(self._configuration, self._lake))
+        except KentikDagsterError as error:
+            self._failures.append(str(error))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def known_on_the_way(self, export: str, hour: str) -> Knowledge | None:
+        """With what the records of an hour can be enriched while they are read.
+
+        None: not at all, or rows that are there already are to be resolved anew as well.
+        """
+        return None if self._rebuild and is_enriched(self._lake.tables, export, hour) else self.known
+
+    def bring_up(self, export: str, hour: str, on_the_way: pl.DataFrame | None = None) -> None:
+        """Enrich what an hour lacks, or everything anew; what fails is told by `results`.
+
+        Args:
+            on_the_way: ends of the records that were enriched while they were read; None: none could be.
+        """
+        if self.known is None:
+            return
+        rebuild = self._rebuild and on_the_way is None
+        try:
+            done = enrich_hour(self._lake.tables, export, hour, self.known, rebuild=rebuild)
+        except KentikDagsterError as error:
+            self._failures.append(f"{export} {hour}: {error}")
+            return
+        if on_the_way is not None:
+            done = Enriched(rows=done.rows, ends=together([done.ends, on_the_way]))
+        self._enriched.setdefault(export, []).append(done)
+        self._context.log.info(f"{export} {hour}: {done.rows:,} rows enriched")
+        told = _told(export, done)
+        self._context.add_asset_metadata(told, asset_key="enriched_flows", partition_key=flow_key(export, hour))
+
+    def results(self) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+        """What Dagster is told.
+
+        Raises:
+            Failure: some hours could not be enriched.
+        """
+        if self._failures:
+            raise dg.Failure("\n".join(self._failures), allow_retries=False)
+        yield dg.MaterializeResult("enriched_flows")
+        if ENDS_RESOLVED_CHECK.key in self._context.selected_asset_check_keys:
+            yield _check(self._enriched)
 
 
 @contextmanager
@@ -139,6 +181,7 @@ def _check(enriched: dict[str, list[Enriched]]) -> dg.AssetCheckResult:
     share = unresolved_share(ends)
     passed = share <= _MOST_UNRESOLVED
     return dg.AssetCheckResult(
+        asset_key="enriched_flows",
         check_name=ENDS_RESOLVED,
         passed=passed,
         severity=dg.AssetCheckSeverity.WARN,

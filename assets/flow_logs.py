@@ -1,15 +1,18 @@
 """Flow logs: from the objects of the bucket to rows, each object once."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import dagster as dg
 import polars as pl
 
+from assets.enrichment import ENDS_RESOLVED_CHECK, EnrichmentConfig, EnrichmentRun, enrichment_spec
 from assets.partitions import REASON_TAG, Partitions, days_of, flow_key, hours_by_export
 from assets.tables import table_assets, table_spec
 from kentik_dagster.aws.flow_logs import LogBucket
 from kentik_dagster.catalog.tables import TABLES
-from kentik_dagster.configuration import Configuration
+from kentik_dagster.configuration import Configuration, Export
+from kentik_dagster.core.enrichment import Knowledge
 from kentik_dagster.core.flow_log_keys import log_objects
 from kentik_dagster.core.schemas import no_rows
 from kentik_dagster.errors import KentikDagsterError
@@ -61,55 +64,119 @@ def _readers(configuration: Configuration, bucket: str) -> str:
 
 
 def flow_log_assets(configuration: Configuration, partitions: Partitions) -> list[dg.AssetsDefinition]:
-    """`flow_log_batches`, which keeps `flow_logs`, `firewall_logs`, `flow_log_objects` and `rejected_records`."""
+    """`flow_log_batches`, which keeps the tables of what objects hold, and `enriched_flows` in the same pass."""
     names = sorted({export.log_bucket for export in configuration.log_exports})
     buckets = [bucket_key(name) for name in names]
     specs = [table_spec(name, deps=buckets, group="flow_logs", partitions_def=partitions.flows) for name in _TABLES]
+    specs.append(enrichment_spec(partitions))
 
-    @table_assets("flow_log_batches", specs, _CHECKS)
+    @table_assets("flow_log_batches", specs, [*_CHECKS, ENDS_RESOLVED_CHECK], can_subset=True)
     def flow_log_batches(
-        context: dg.AssetExecutionContext, aws: Aws, lake: Lake, clock: Clock
+        context: dg.AssetExecutionContext, config: EnrichmentConfig, aws: Aws, lake: Lake, clock: Clock
     ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
-        """Every log object of these hours that the lake does not hold yet, read and committed."""
-        ingested: list[Ingested] = []
-        failures: list[str] = []
-        ignored = 0
-        for export, asked in hours_by_export(context.partition_keys).items():
-            hours = partitions.open_hours(asked, clock.now())
-            if len(hours) < len(asked):
-                context.log.warning(
-                    f"{export}: {len(asked) - len(hours)} hours are older than retention_days: not read"
-                )
-            try:
-                bucket = LogBucket(aws.access(configuration.export(export)))
-                everything = bucket.everything(days_of(hours))
-            except KentikDagsterError as error:
-                failures.append(str(error))
-                continue
-            listed = log_objects(everything).sort("key")
-            ignored += everything.height - listed.height
-            for hour in hours:
-                objects = listed.filter(pl.col("hour") == hour)
-                try:
-                    done = ingest_hour(
-                        bucket, lake.tables, hour, objects,
-                        run_id=context.run.run_id, clock=clock.now, progress=context.log.info,
-                        every_unreadable=REASON_TAG not in context.run.tags,
-                    )  # fmt: skip
-                except KentikDagsterError as error:
-                    failures.append(f"{export} {hour}: {error}")
-                    continue
-                ingested.append(done)
-                for table, numbers in _metadata(done).items():
-                    context.add_asset_metadata(numbers, asset_key=table, partition_key=flow_key(export, hour))
-        if failures:
-            raise dg.Failure("\n".join(failures), allow_retries=False)
-        for table in _TABLES:
-            of_run = {"objects_ignored_in_run": ignored} if table == "flow_log_objects" else {}
-            yield dg.MaterializeResult(table, metadata=of_run)
-        yield from _checks(ingested)
+        """Every log object of these hours that the lake does not hold yet, read, enriched and committed."""
+        wanted = {key.to_user_string() for key in context.selected_asset_keys}
+        reads = not wanted.isdisjoint(_TABLES)
+        with ExitStack() as stack:
+            enrichment: EnrichmentRun | None = None
+            if "enriched_flows" in wanted:
+                enrichment = stack.enter_context(EnrichmentRun(context, configuration, lake, rebuild=config.rebuild))
+            ingest = _IngestRun(context, aws, lake, clock, enrichment)
+            for export, asked in hours_by_export(context.partition_keys).items():
+                # What flow_logs does not hold any more can be neither read nor resolved anew.
+                hours = partitions.open_hours(asked, clock.now())
+                if len(hours) < len(asked):
+                    context.log.warning(f"{export}: {len(asked) - len(hours)} hours are older than retention_days")
+                if reads:
+                    ingest.bring_in(configuration.export(export), hours)
+                elif enrichment:
+                    for hour in hours:
+                        enrichment.bring_up(export, hour)
+            if reads:
+                yield from ingest.results()
+            if enrichment:
+                yield from enrichment.results()
 
     return [flow_log_batches]
+
+
+class _IngestRun:
+    """What a run reads, and what became of it; each hour is enriched when it has been read, if that is asked for."""
+
+    def __init__(
+        self,
+        context: dg.AssetExecutionContext,
+        aws: Aws,
+        lake: Lake,
+        clock: Clock,
+        enrichment: EnrichmentRun | None,
+    ) -> None:
+        self._context = context
+        self._aws = aws
+        self._lake = lake
+        self._clock = clock
+        self._enrichment = enrichment
+        self._ingested: list[Ingested] = []
+        self._failures: list[str] = []
+        self._ignored = 0
+
+    def bring_in(self, export: Export, hours: list[str]) -> None:
+        """Read the objects of some hours that are not there yet; what fails is told by `results`."""
+        try:
+            bucket = LogBucket(self._aws.access(export))
+            everything = bucket.everything(days_of(hours))
+        except KentikDagsterError as error:
+            self._failures.append(str(error))
+            return
+        listed = log_objects(everything).sort("key")
+        self._ignored += everything.height - listed.height
+        for hour in hours:
+            known = self._enrichment.known_on_the_way(export.name, hour) if self._enrichment else None
+            try:
+                done = self._ingest(bucket, hour, listed.filter(pl.col("hour") == hour), known)
+            except KentikDagsterError as error:
+                self._failures.append(f"{export.name} {hour}: {error}")
+                continue
+            self._ingested.append(done)
+            self._tell(export.name, hour, done)
+            if self._enrichment:
+                self._enrichment.bring_up(export.name, hour, on_the_way=None if known is None else done.ends)
+
+    def _ingest(self, bucket: LogBucket, hour: str, objects: pl.DataFrame, known: Knowledge | None) -> Ingested:
+        return ingest_hour(
+            bucket,
+            self._lake.tables,
+            hour,
+            objects,
+            run_id=self._context.run.run_id,
+            clock=self._clock.now,
+            known=known,
+            every_unreadable=REASON_TAG not in self._context.run.tags,
+            progress=self._context.log.info,
+        )
+
+    def _tell(self, export: str, hour: str, done: Ingested) -> None:
+        for table, numbers in _metadata(done).items():
+            if dg.AssetKey(table) in self._context.selected_asset_keys:
+                self._context.add_asset_metadata(numbers, asset_key=table, partition_key=flow_key(export, hour))
+
+    def results(self) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+        """What Dagster is told; all tables of objects are kept, whichever were asked for.
+
+        Raises:
+            Failure: some hours could not be read.
+        """
+        if self._failures:
+            raise dg.Failure("\n".join(self._failures), allow_retries=False)
+        for table in _TABLES:
+            of_run = {"objects_ignored_in_run": self._ignored} if table == "flow_log_objects" else {}
+            if dg.AssetKey(table) in self._context.selected_asset_keys:
+                yield dg.MaterializeResult(table, metadata=of_run)
+            else:
+                for key in self._context.partition_keys:
+                    self._context.log_event(dg.AssetMaterialization(table, partition=key, metadata=of_run))
+        selected = {key.name for key in self._context.selected_asset_check_keys}
+        yield from (result for result in _checks(self._ingested) if result.check_name in selected)
 
 
 def _metadata(done: Ingested) -> dict[str, dict[str, int | float]]:

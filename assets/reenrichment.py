@@ -47,7 +47,7 @@ def reenrichment_sensor(configuration: Configuration, partitions: Partitions) ->
                 f"reenrichment|{one.export}|{one.hour}|{one.as_of}|{version}",
                 partition_key=flow_key(one.export, one.hour),
                 tags={EXPORT_TAG: one.export, REASON_TAG: f"newer metadata concerns {one.ends} ends"},
-                run_config=dg.RunConfig(ops={"enriched_flows": EnrichmentConfig(rebuild=True)}),
+                run_config=dg.RunConfig(ops={"flow_log_batches": EnrichmentConfig(rebuild=True)}),
             )
             for one in outdated[:_HOURS_A_TICK]
         ]

@@ -86,7 +86,7 @@ def requests_for(
 
 def _runs(export: Export, hours: list[str], content: str, now: datetime, reason: str) -> Iterator[dg.RunRequest]:
     tags = {EXPORT_TAG: export.name, REASON_TAG: reason}
-    config = dg.RunConfig(ops={"enriched_flows": EnrichmentConfig(rebuild=False)})
+    config = dg.RunConfig(ops={"flow_log_batches": EnrichmentConfig(rebuild=False)})
     again = int(now.timestamp()) // _ASK_AGAIN_SECONDS
     run_key = f"{export.name}|{hours[0]}|{hours[-1]}|{content}|{again}"
     if len(hours) < _RANGE_HOURS:

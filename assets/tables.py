@@ -30,13 +30,21 @@ def table_spec(
 
 
 def table_assets(
-    name: str, specs: Sequence[dg.AssetSpec], checks: Sequence[dg.AssetCheckSpec] = ()
+    name: str, specs: Sequence[dg.AssetSpec], checks: Sequence[dg.AssetCheckSpec] = (), *, can_subset: bool = False
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
-    """Decorate the computation that keeps some tables; a range of partitions is one run of it."""
+    """Decorate the computation that keeps some tables; a range of partitions is one run of it.
+
+    Args:
+        can_subset: it may be asked for some of the tables only.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.BetaWarning)  # backfill_policy
         return dg.multi_asset(
-            name=name, specs=specs, check_specs=checks, backfill_policy=dg.BackfillPolicy.single_run()
+            name=name,
+            specs=specs,
+            check_specs=checks,
+            can_subset=can_subset,
+            backfill_policy=dg.BackfillPolicy.single_run(),
         )
 
 

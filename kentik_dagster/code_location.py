@@ -9,7 +9,6 @@ import dagster as dg
 from assets.accounts import account_assets
 from assets.deletion import deletion_assets
 from assets.devices import device_assets
-from assets.enrichment import enrichment_assets
 from assets.flow_logs import bucket_assets, flow_log_assets
 from assets.metadata_checks import snapshot_check
 from assets.metrics import metric_assets
@@ -47,7 +46,6 @@ def build_definitions(
             *account_assets(configuration),
             *network_assets(configuration),
             *flow_log_assets(configuration, partitions),
-            *enrichment_assets(configuration, partitions),
             *device_assets(configuration),
             *deletion_assets(configuration, partitions),
             *metric_assets(configuration, partitions),

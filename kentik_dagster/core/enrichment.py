@@ -21,6 +21,7 @@ from kentik_dagster.core.traffic import NETS, direction, is_primary, profile
 
 _FLOWS = polars_schema(TABLES["flow_logs"])
 _ENRICHED = polars_schema(TABLES["enriched_flows"])
+_ADDRESSES = ("srcaddr", "dstaddr", "pkt_srcaddr", "pkt_dstaddr")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +56,7 @@ def enriched_flows(flows: pl.DataFrame, known: Knowledge) -> pl.DataFrame:
     """
     require(flows, "export", "hour", "source_object", by="enriched_flows")
     absent = [pl.lit(None, dtype=dtype).alias(name) for name, dtype in _FLOWS.items() if name not in flows.columns]
-    records = _coded(flows.with_columns(absent))
+    records = with_categories(flows.with_columns(absent))
     records = records.with_columns(
         _moments(records),
         src_end=pl.coalesce("pkt_srcaddr", "srcaddr"),
@@ -77,13 +78,18 @@ def enriched_flows(flows: pl.DataFrame, known: Knowledge) -> pl.DataFrame:
     return _columns(together, known).select(_ENRICHED.names())
 
 
-def _coded(records: pl.DataFrame) -> pl.DataFrame:
-    """Addresses and interfaces as categories, which are compared, numbered and written as numbers."""
+def with_categories(flows: pl.DataFrame) -> pl.DataFrame:
+    """Rows of `flow_logs` with addresses and interfaces as categories, which are compared and written as numbers.
+
+    What has been given categories once is returned as it is.
+    """
+    types = {flows.schema.get(name) for name in _ADDRESSES}
+    if len(types) == 1 and isinstance(types.pop(), pl.Categorical):
+        return flows
+    absent = [name for name in (*_ADDRESSES, "interface_id") if name not in flows.columns]
+    flows = flows.with_columns(pl.lit(None, pl.String).alias(name) for name in absent)
     addresses = pl.Categories.random()
-    return records.with_columns(
-        *(coded(records[name], addresses) for name in ("srcaddr", "dstaddr", "pkt_srcaddr", "pkt_dstaddr")),
-        coded(records["interface_id"]),
-    )
+    return flows.with_columns(*(coded(flows[name], addresses) for name in _ADDRESSES), coded(flows["interface_id"]))
 
 
 def _moments(records: pl.DataFrame) -> pl.Series:

@@ -25,11 +25,16 @@ class Staging:
     Args:
         partition: the partition that all rows belong to.
         file_bytes: size in memory from which on rows are written as a file.
+
+    Attributes:
+        appended: the objects whose rows were committed from here; of the others, rows were there before. A commit
+            that succeeded and was not heard of leaves its objects out.
     """
 
     def __init__(self, table: LakeTable, partition: Mapping[str, str], *, file_bytes: int = FILE_BYTES) -> None:
         self.table = table
         self.partition = dict(partition)
+        self.appended: frozenset[str] = frozenset()
         self._file_bytes = file_bytes
         self._counts: Counter[str] = Counter()
         self._discarded: set[str] = set()

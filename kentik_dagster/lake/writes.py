@@ -42,6 +42,8 @@ def append_objects(table: LakeTable, partition: Mapping[str, str], rows: pl.Data
 def append_staged(staging: Staging) -> Mapping[str, int]:
     """Append the staged rows of those source objects of which the partition has none yet, in one commit.
 
+    `staging.appended` names them afterwards.
+
     Returns:
         As `append_objects`.
     """
@@ -53,6 +55,7 @@ def append_staged(staging: Staging) -> Mapping[str, int]:
         there = snapshot.object_counts(partition, expected.keys())
         found = {name: there.get(name, count) for name, count in expected.items()}
         missing = expected.keys() - there.keys()
+        staging.appended = frozenset(missing)
         return Change(add=staging.files(missing)) if missing else None
 
     if expected:

@@ -15,9 +15,7 @@ from kentik_dagster.lake.commits import Change, converge, partition_lock
 from kentik_dagster.lake.staging import Staging
 from kentik_dagster.lake.tables import Lake, Snapshot
 from kentik_dagster.lake.writes import append_staged, replace_partition
-
-# A batch costs something that does not grow with its rows, and memory that does: see docs/benchmarks.md.
-_BATCH_ROWS = 256 * 1024
+from kentik_dagster.work.enriching import BATCH_ROWS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,17 +54,19 @@ def enrich_hour(lake: Lake, export: str, hour: str, known: Knowledge, *, rebuild
 
         replace_partition(lake["enriched_flows"], partition, frames)
     else:
-        done = list(lake["enriched_flows"].open().object_counts(partition))
         # One commit for all files: the rows of a large object lie in several, and are there completely or not at all.
         staging = Staging(lake["enriched_flows"], partition)
-        for flows in sources.flows():
-            lacking = flows.filter(~pl.col("source_object").is_in(done))
-            if lacking.height:
-                staging.add(enriched(lacking))
+        for flows in sources.lacking_flows():
+            staging.add(enriched(flows))
         append_staged(staging)
     sources.remember(lake)
     rows = int(lake["enriched_flows"].open().files_of(partition)["num_records"].sum())
     return Enriched(rows=rows, ends=together(counted))
+
+
+def is_enriched(lake: Lake, export: str, hour: str) -> bool:
+    """Whether `enriched_flows` has any row of an hour."""
+    return not lake["enriched_flows"].open().files_of({"export": export, "hour": hour}).is_empty()
 
 
 def enriched_mark(export: str, hour: str) -> str:
@@ -81,8 +81,9 @@ def _in_batches(files: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
     """Small files together: each batch costs something of its own."""
     waiting: list[pl.DataFrame] = []
     for rows in files:
-        waiting.append(rows)
-        if sum(frame.height for frame in waiting) >= _BATCH_ROWS:
+        if rows.height:
+            waiting.append(rows)
+        if sum(frame.height for frame in waiting) >= BATCH_ROWS:
             yield pl.concat(waiting, how="diagonal")
             waiting = []
     if waiting:
@@ -97,6 +98,9 @@ class _Sources:
         self._index = index
         self._flows = lake["flow_logs"].open()
         self._events = lake["firewall_logs"].open()
+        self._derived = lake["enriched_flows"].open()
+        self._mark = enriched_mark(partition["export"], partition["hour"])
+        self._looked_at = int(self._events.files_of(partition)["num_records"].sum())
 
     def flows(self) -> Iterator[pl.DataFrame]:
         """Rows of `flow_logs`, and what firewalls logged of flows as such rows."""
@@ -104,15 +108,26 @@ class _Sources:
         for events in _in_batches(self._files(self._events)):
             yield firewall_flows(events, self._index.firewalls)
 
-    def _files(self, snapshot: Snapshot) -> Iterator[pl.DataFrame]:
+    def lacking_flows(self) -> Iterator[pl.DataFrame]:
+        """As `flows`, of the objects that have no enriched rows; little is read where nothing lacks."""
+        held, done = self._flows.object_counts(self._partition), self._derived.object_counts(self._partition)
+        lacking = held.keys() - done.keys()
+        if lacking:
+            yield from _in_batches(self._files(self._flows, pl.col("source_object").is_in(list(lacking))))
+        if self._looked_at != (self._derived.handle.transaction_version(self._mark) or 0):
+            others = ~pl.col("source_object").is_in(list(done))
+            for events in _in_batches(self._files(self._events, others)):
+                yield firewall_flows(events, self._index.firewalls)
+
+    def _files(self, snapshot: Snapshot, which: pl.Expr | None = None) -> Iterator[pl.DataFrame]:
         for path in snapshot.files_of(self._partition)["path"]:
-            yield snapshot.read_file(str(path))
+            rows = snapshot.scan_file(str(path))
+            yield snapshot.collected(rows if which is None else rows.filter(which))
 
     def remember(self, lake: Lake) -> None:
         """Note how many firewall events were looked at."""
-        events = int(self._events.files_of(self._partition)["num_records"].sum())
         table = lake["enriched_flows"]
-        mark = enriched_mark(self._partition["export"], self._partition["hour"])
+        mark, events = self._mark, self._looked_at
 
         def plan(snapshot: Snapshot) -> Change | None:
             return Change(marks={mark: events}) if snapshot.handle.transaction_version(mark) != events else None

@@ -1,10 +1,11 @@
-"""Log objects of one hour into the lake: rows first, then rejected lines, then the audit line.
+"""Log objects of one hour into the lake: rows first, then rejected lines, then the audit line, then enriched rows.
 
 What is pending follows from the rows and the audit, so a run that was killed anywhere is finished by the next:
 
 - killed before the rows were committed: the object is pending, and is read;
 - killed before its rejected lines or its audit line: it is pending, is read again, finds its rows there, and
-  only what is lacking is written. It cannot have been deleted: the sweep goes by the audit line.
+  only what is lacking is written. It cannot have been deleted: the sweep goes by the audit line;
+- killed before its enriched rows were committed: `enrich_hour` makes them from the rows.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ import polars as pl
 
 from kentik_dagster.aws.flow_logs import LogBucket
 from kentik_dagster.catalog.tables import TABLES
+from kentik_dagster.core.enrichment import Knowledge
 from kentik_dagster.core.ledger import batches, pending_objects, unproven_objects
 from kentik_dagster.core.schemas import polars_schema
+from kentik_dagster.core.unresolved import together
 from kentik_dagster.lake.tables import Lake
 from kentik_dagster.lake.writes import append_staged, merge_partition
 from kentik_dagster.work.reading import BatchStaging, Read, read_object
@@ -38,10 +41,12 @@ class Ingested:
     Attributes:
         listed: flow log objects in the bucket.
         objects: audit lines of those that this run read.
+        ends: of the rows that were enriched on the way: rows of `core.unresolved.ends_by_vpc`.
     """
 
     listed: int
     objects: pl.DataFrame
+    ends: pl.DataFrame
 
     def count(self, outcome: str) -> int:
         """How many objects had this outcome."""
@@ -83,6 +88,7 @@ def ingest_hour(
     *,
     run_id: str,
     clock: Callable[[], datetime],
+    known: Knowledge | None = None,
     every_unreadable: bool = True,
     progress: Callable[[str], None] = lambda text: None,
 ) -> Ingested:
@@ -90,6 +96,7 @@ def ingest_hour(
 
     Args:
         listed: rows of `LogBucket.objects` of this hour.
+        known: with which flow records are enriched in the same pass; None: they are not.
         every_unreadable: try all unreadable objects again; else those whose time has come.
         progress: told a sentence after each batch.
     """
@@ -99,14 +106,19 @@ def ingest_hour(
     proven = audit.join(unproven, on="source_object", how="anti")
     pending = pending_objects(listed, proven, None if every_unreadable else clock())
     lines: list[pl.DataFrame] = []
+    ends: list[pl.DataFrame] = []
     done = 0
     for batch in batches(pending):
-        lines.append(_ingest_batch(bucket, lake, partition, batch, run_id, clock))
+        staging = BatchStaging(lake, partition, known)
+        lines.append(_ingest_batch(bucket, lake, batch, staging, run_id, clock))
+        if staging.enriched is not None:
+            ends.append(staging.enriched.append(_as_read(lines[-1], staging)))
+            known = known if staging.enriched.error is None else None
         done += batch.height
         rows = sum(int(line["rows"].sum()) for line in lines)
         progress(f"{partition['export']} {hour}: {done} of {pending.height} objects, {rows:,} rows")
     objects = pl.concat(lines) if lines else pl.DataFrame(schema=_AUDIT)
-    return Ingested(listed=listed.height, objects=objects)
+    return Ingested(listed=listed.height, objects=objects, ends=together(ends))
 
 
 def committed_rows(lake: Lake, partition: Mapping[str, str], objects: Collection[str]) -> dict[str, int]:
@@ -120,15 +132,17 @@ def committed_rows(lake: Lake, partition: Mapping[str, str], objects: Collection
 def _ingest_batch(
     bucket: LogBucket,
     lake: Lake,
-    partition: Mapping[str, str],
     objects: pl.DataFrame,
+    staging: BatchStaging,
     run_id: str,
     clock: Callable[[], datetime],
 ) -> pl.DataFrame:
     """Read one batch and commit it; returns its audit lines."""
-    staging = BatchStaging(lake, partition)
+    partition = staging.partition
     with ThreadPoolExecutor(CONCURRENT_OBJECTS, thread_name_prefix="read") as pool:
         reads = list(pool.map(lambda row: read_object(bucket, row, staging), objects.iter_rows(named=True)))
+    if staging.enriched is not None:
+        staging.enriched.flush()
     committed: dict[str, int] = {}
     for rows in staging.rows.values():
         committed |= append_staged(rows)
@@ -152,6 +166,12 @@ def _ingest_batch(
     audit = audit.select(_AUDIT.names())
     merge_partition(lake["flow_log_objects"], partition, lambda there: _with_lines(there, audit))
     return audit
+
+
+def _as_read(audit: pl.DataFrame, staging: BatchStaging) -> frozenset[str]:
+    """The objects of which the table holds the very rows that were read now."""
+    ingested = audit.filter(pl.col("outcome") == "ingested")["source_object"]
+    return staging.rows["flow_logs"].appended & set(ingested)
 
 
 def _result(lake: Lake, partition: Mapping[str, str], name: str, read: Read, committed: int) -> dict[str, object]:

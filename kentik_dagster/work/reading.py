@@ -10,6 +10,7 @@ import polars as pl
 from kentik_dagster.aws.contents import Bounds, text_parts
 from kentik_dagster.aws.flow_logs import LogBucket
 from kentik_dagster.configuration import Export, Sampling
+from kentik_dagster.core.enrichment import Knowledge
 from kentik_dagster.core.firewall_logs import parse_events
 from kentik_dagster.core.flow_log_keys import FIREWALL_LOGS
 from kentik_dagster.core.flow_log_parquet import parquet_parts
@@ -19,6 +20,7 @@ from kentik_dagster.core.sampling import Rate, Sampler
 from kentik_dagster.errors import UnreadableObjectError
 from kentik_dagster.lake.staging import Staging
 from kentik_dagster.lake.tables import Lake
+from kentik_dagster.work.enriching import EnrichedOnTheWay
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,10 +49,23 @@ class Read:
 class BatchStaging:
     """Where the rows of a batch of objects wait for their commit: one staging for each table."""
 
-    def __init__(self, lake: Lake, partition: Mapping[str, str]) -> None:
+    def __init__(self, lake: Lake, partition: Mapping[str, str], known: Knowledge | None = None) -> None:
+        """`known`: with which flow records are enriched on their way; None: they are not."""
         self.partition = partition
         self.rows = {name: Staging(lake[name], partition) for name in ("flow_logs", "firewall_logs")}
         self.rejected = Staging(lake["rejected_records"], partition)
+        self.enriched = (
+            None
+            if known is None
+            else EnrichedOnTheWay(self.rows["flow_logs"], Staging(lake["enriched_flows"], partition), known)
+        )
+
+    def add(self, table: str, rows: pl.DataFrame) -> None:
+        """Take rows of a table of rows."""
+        if table == "flow_logs" and self.enriched is not None:
+            self.enriched.add(rows)
+        else:
+            self.rows[table].add(rows)
 
     def discard(self, source_object: str) -> None:
         """Forget everything of an object."""
@@ -77,11 +92,15 @@ def read_object(bucket: LogBucket, s3_object: Mapping[str, object], staging: Bat
             if part.rows.height and log_type is None:
                 log_type = "network_firewall" if sampler is None else str(part.rows["log_type"][0])
             kept = part.rows if sampler is None else sampler.take(part.rows)
-            rows += _add(staging.rows[table], kept, placed)
+            staging.add(table, _placed(kept, placed))
+            rows += kept.height
             where = {**staging.partition, "source_object": name, "key": str(s3_object["key"])}
-            rejected += _add(staging.rejected, part.rejected, where)
+            staging.rejected.add(_placed(part.rejected, where))
+            rejected += part.rejected.height
         if sampler is not None:
-            rows += _add(staging.rows[table], sampler.rest(), placed)
+            rest = sampler.rest()
+            staging.add(table, _placed(rest, placed))
+            rows += rest.height
     except UnreadableObjectError as error:
         staging.discard(name)
         return Read(table=table, error=str(error))
@@ -150,7 +169,5 @@ def _event_parts(texts: Iterator[bytes]) -> Iterator[Parsed]:
         first_line += part.lines
 
 
-def _add(staging: Staging, rows: pl.DataFrame, placed: Mapping[str, str]) -> int:
-    if rows.height:
-        staging.add(rows.with_columns(pl.lit(value).alias(column) for column, value in placed.items()))
-    return rows.height
+def _placed(rows: pl.DataFrame, placed: Mapping[str, str]) -> pl.DataFrame:
+    return rows.with_columns(pl.lit(value).alias(column) for column, value in placed.items())

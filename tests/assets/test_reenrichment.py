@@ -96,7 +96,7 @@ def test_each_hour_says_what_is_not_resolved_where_and_why(deployment: Deploymen
 
     result = deployment.enrich(HOURS[-1])
 
-    (materialization,) = result.asset_materializations_for_node("enriched_flows")
+    (materialization,) = result.asset_materializations_for_node("flow_log_batches")
     (check,) = result.get_asset_check_evaluations()
     told = materialization.metadata
     (table,) = [value for name, value in told.items() if name == "unresolved_by_vpc"]

@@ -139,14 +139,24 @@ class Snapshot:
         Args:
             objects: the names to count; None: all. Files whose statistics show none of them are not read.
         """
-        if self.files_of(partition).is_empty() or (objects is not None and not objects):
-            return {}
-        rows = self.scan(partition)
+        files = self.files_of(partition)
         if objects is not None:
-            name = pl.col("source_object")
-            rows = rows.filter(name >= min(objects), name <= max(objects), name.is_in(list(objects)))
-        counts = self.collected(rows.group_by("source_object").len())
+            files = files.filter(_may_hold(files, "source_object", objects)) if objects else files.clear()
+        if files.is_empty():
+            return {}
+        names = pl.concat(self.scan_file(path).select("source_object") for path in files["path"])
+        if objects is not None:
+            names = names.filter(pl.col("source_object").is_in(list(objects)))
+        counts = self.collected(names.group_by("source_object").len())
         return {str(name): int(rows) for name, rows in counts.iter_rows()}
+
+
+def _may_hold(files: pl.DataFrame, column: str, values: Collection[str]) -> pl.Series:
+    """Which files may hold one of some values, as far as their statistics in Delta's log say."""
+    lowest, highest = min(values), max(values)
+    if f"min.{column}" not in files.columns:
+        return pl.repeat(True, files.height, eager=True)
+    return (files[f"max.{column}"].fill_null(highest) >= lowest) & (files[f"min.{column}"].fill_null(lowest) <= highest)
 
 
 @dataclass(frozen=True)

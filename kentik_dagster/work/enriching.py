@@ -63,7 +63,7 @@ class EnrichedOnTheWay:
 
     def _stage(self, frames: list[pl.DataFrame]) -> None:
         with self._turn:
-            flows = with_categories(pl.concat(frames, how="diagonal"))
+            flows = with_categories(pl.concat(frames, how="diagonal", rechunk=True))
             frames.clear()
             self._flows.add(flows)
             if self.error is None:

@@ -137,6 +137,13 @@ def test_rows_of_several_partitions_are_refused(tmp_path: Path) -> None:
         staged(rows, tmp_path)
 
 
+def test_rows_of_which_some_name_no_partition_are_refused(tmp_path: Path) -> None:
+    rows = flows(a=2).with_columns(hour=pl.Series([NINE["hour"], None]))
+
+    with pytest.raises(ValueError, match="holds one partition, and these rows are of"):
+        staged(rows, tmp_path)
+
+
 @pytest.mark.parametrize("nowhere", [None, "", "__HIVE_DEFAULT_PARTITION__"])
 def test_rows_whose_partition_readers_take_for_null_are_refused(tmp_path: Path, nowhere: str | None) -> None:
     rows = flows(a=1).with_columns(hour=pl.lit(nowhere, pl.String))

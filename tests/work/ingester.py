@@ -1,4 +1,4 @@
-"""A process that ingests and sweeps a bucket until it is empty, and compacts between, to be killed at any moment.
+"""A process that ingests, enriches, sweeps and compacts until a bucket is empty, to be killed at any moment.
 
     python -m tests.work.ingester <arguments as JSON>
 
@@ -19,16 +19,23 @@ import polars as pl
 
 from kentik_dagster.aws.flow_logs import LogBucket
 from kentik_dagster.aws.sessions import ExportAccess
+from kentik_dagster.catalog.tables import TABLES
 from kentik_dagster.configuration import Export
+from kentik_dagster.core.address_index import AddressIndex
+from kentik_dagster.core.enrichment import Knowledge
+from kentik_dagster.core.schemas import no_rows
 from kentik_dagster.lake.compaction import compact
 from kentik_dagster.lake.tables import Lake
+from kentik_dagster.work.enrich import enrich_hour
 from kentik_dagster.work.ingest import ingest_hour
 from kentik_dagster.work.sweep import sweep_hour
 from tests.work.logs import DAY, REGION
 
 # Few objects a batch: writers that work on the same hour meet often.
 _BATCH = 7
-_COMPACTED = ("flow_logs", "firewall_logs", "flow_log_objects")
+_COMPACTED = ("flow_logs", "firewall_logs", "flow_log_objects", "enriched_flows")
+# Whom the addresses belong to is not what is tested.
+NOTHING_KNOWN = Knowledge(index=AddressIndex(no_rows(TABLES["address_book"])))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +70,9 @@ class Ingester:
             of_hour = listed.filter(pl.col("hour") == hour).sample(
                 fraction=1, shuffle=True, seed=chance.randrange(10**6)
             )
-            ingest_hour(bucket, lake, hour, of_hour.head(_BATCH), run_id=self.seed, clock=_now)
+            ingest_hour(bucket, lake, hour, of_hour.head(_BATCH), run_id=self.seed, clock=_now, known=NOTHING_KNOWN)
+            if chance.random() < 0.2:
+                enrich_hour(lake, "acme", hour, NOTHING_KNOWN, rebuild=chance.random() < 0.5)
             if chance.random() < 0.4:
                 here = bucket.objects([DAY]).filter(pl.col("hour") == hour)
                 sweep_hour(access, lake, hour, here, run_id=self.seed, clock=_now)

@@ -53,7 +53,7 @@ def log_objects(count: int) -> Iterator[LogObject]:
 
 def records_in(lake: Lake, table: str) -> Counter[int]:
     """How often each record is in a table, by its source port."""
-    column = "src_port" if table == "firewall_logs" else "srcport"
+    column = "srcport" if table == "flow_logs" else "src_port"
     return Counter(lake[table].scan().select(column).collect().to_series().to_list())
 
 

@@ -1,4 +1,4 @@
-"""Processes that ingest, sweep and compact the same bucket, killed with SIGKILL at any moment and started again.
+"""Processes that ingest, enrich, sweep and compact one bucket, killed with SIGKILL at any moment and started again.
 
     KENTIK_DAGSTER_KILLS=200 .venv/bin/pytest tests/work/test_ingest_under_fire.py
 
@@ -35,10 +35,11 @@ from kentik_dagster.aws.sessions import ExportAccess
 from kentik_dagster.configuration import Export
 from kentik_dagster.demo.emulator_process import Emulator
 from kentik_dagster.lake.tables import Lake
+from kentik_dagster.work.enrich import enrich_hour
 from kentik_dagster.work.sweep import sweep_hour
 from tests.lake.lossy_store import lossy_store
 from tests.lake.writer import Writer
-from tests.work.ingester import Ingester
+from tests.work.ingester import NOTHING_KNOWN, Ingester
 from tests.work.logs import DAY, REGION, LogObject, log_objects, records_in
 from tests.work.seaweed import seaweed
 
@@ -88,6 +89,8 @@ class Fire:
                 for end in (*ends, threads.submit(self._watch, bucket, lake, objects, ends)):
                     end.result()
             self._sweep_once_more(bucket, lake)
+            for hour in lake["flow_log_objects"].read()["hour"].unique():
+                enrich_hour(lake, "acme", hour, NOTHING_KNOWN, rebuild=False)
             assert_every_record_exactly_once(lake, objects)
             if not self.goes_on:
                 break
@@ -142,6 +145,7 @@ def assert_every_record_exactly_once(lake: Lake, objects: Sequence[LogObject]) -
         assert records_in(lake, table) == Counter(
             record for log in objects if log.table == table for record in log.records
         )
+    assert records_in(lake, "enriched_flows") == Counter(record for log in objects for record in log.records)
     audit = lake["flow_log_objects"].read()
     assert audit["outcome"].unique().to_list() == ["ingested"]
     assert dict(audit.select("key", "rows").iter_rows()) == {log.key: len(log.records) for log in objects}

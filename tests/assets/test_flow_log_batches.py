@@ -1,0 +1,114 @@
+"""One computation reads and enriches; Dagster may ask it for all of its tables or for some."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from assets.enrichment import EnrichmentConfig
+from assets.flow_logs import LINES_READABLE
+from kentik_dagster.demo.emulator_process import Emulator
+from tests.assets.watched_export import WatchedExport, ago, keys
+
+TEXT = "".join(
+    f"{line}\n"
+    for line in (
+        "version interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status",
+        "2 eni-0a1 10.0.0.1 198.51.100.2 40001 443 6 10 5000 1795424400 1795424460 ACCEPT OK",
+        "2 eni-0a1 10.0.0.1 198.51.100.2 40002 443 6 10 5000 1795424400 1795424460 ACCEPT OK",
+    )
+).encode()
+OBJECTS = ("flow_logs", "firewall_logs", "flow_log_objects", "rejected_records")
+
+
+@pytest.fixture
+def export(aws: Emulator, tmp_path: Path) -> Iterator[WatchedExport]:
+    with dg.DagsterInstance.ephemeral() as instance:
+        made = WatchedExport(aws, instance, tmp_path)
+        made.put(ago(hours=2), text=TEXT)
+        yield made
+
+
+def materialise(export: WatchedExport, *tables: str, rebuild: bool = True) -> dg.ExecuteInProcessResult:
+    """Ask for some tables of the hour, as the Dagster UI does."""
+    job = export.definitions.resolve_job_def("__ASSET_JOB")
+    return job.get_subset(asset_selection={dg.AssetKey(table) for table in tables}).execute_in_process(
+        instance=export.instance,
+        partition_key=keys(2)[0],
+        run_config=dg.RunConfig(ops={"flow_log_batches": EnrichmentConfig(rebuild=rebuild)}),
+        raise_on_error=False,
+    )
+
+
+def rows(export: WatchedExport) -> Mapping[str, int]:
+    return {table: export.lake[table].read().height for table in ("flow_logs", "flow_log_objects", "enriched_flows")}
+
+
+def materialised(export: WatchedExport) -> set[str]:
+    """The tables of which Dagster knows this hour."""
+    return {
+        table
+        for table in (*OBJECTS, "enriched_flows")
+        if keys(2)[0] in export.instance.get_materialized_partitions(dg.AssetKey(table))
+    }
+
+
+@pytest.mark.parametrize("rebuild", [True, False])
+def test_all_tables_are_made_in_one_pass(export: WatchedExport, rebuild: bool) -> None:
+    result = materialise(export, *OBJECTS, "enriched_flows", rebuild=rebuild)
+
+    assert result.success
+    assert rows(export) == {"flow_logs": 2, "flow_log_objects": 1, "enriched_flows": 2}
+    assert materialised(export) == {*OBJECTS, "enriched_flows"}
+    (told,) = export.instance.fetch_materializations(dg.AssetKey("enriched_flows"), limit=1).records
+    assert told.asset_materialization is not None
+    assert told.asset_materialization.metadata["dagster/partition_row_count"].value == 2
+    assert told.asset_materialization.metadata["resolutions"].value == {"external": 2, "unknown": 2}
+
+
+def test_flow_logs_alone_are_read_and_not_enriched(export: WatchedExport) -> None:
+    result = materialise(export, "flow_logs")
+
+    assert result.success
+    assert rows(export) == {"flow_logs": 2, "flow_log_objects": 1, "enriched_flows": 0}
+    # All tables of objects are kept together, and Dagster is told of each.
+    assert materialised(export) == set(OBJECTS)
+
+
+def test_enriched_flows_alone_are_made_of_what_was_read(export: WatchedExport) -> None:
+    materialise(export, "flow_logs")
+    export.put(ago(hours=2), text=TEXT)
+
+    result = materialise(export, "enriched_flows")
+
+    assert result.success
+    assert rows(export) == {"flow_logs": 2, "flow_log_objects": 1, "enriched_flows": 2}
+
+
+@pytest.mark.parametrize("rebuild", [True, False])
+def test_an_hour_that_goes_on_has_each_record_once(export: WatchedExport, rebuild: bool) -> None:
+    for _ in range(2):
+        materialise(export, *OBJECTS, "enriched_flows", rebuild=rebuild)
+        export.put(ago(hours=2), text=TEXT.replace(b"4000", b"5000"))
+    result = materialise(export, *OBJECTS, "enriched_flows", rebuild=rebuild)
+
+    assert result.success
+    assert rows(export) == {"flow_logs": 6, "flow_log_objects": 3, "enriched_flows": 6}
+
+
+def test_an_address_book_that_cannot_be_read_keeps_no_record_out(export: WatchedExport) -> None:
+    book = export.lake["address_book"]
+    book.open()
+    log = Path(book.uri) / "_delta_log"
+    (log / f"{0:020}.json").write_text("no log of Delta")
+
+    result = materialise(export, *OBJECTS, "enriched_flows")
+
+    assert not result.success
+    assert rows(export) == {"flow_logs": 2, "flow_log_objects": 1, "enriched_flows": 0}
+    assert materialised(export) == set(OBJECTS)
+    assert [check.check_name for check in result.get_asset_check_evaluations() if not check.passed] == []
+    assert LINES_READABLE in {check.check_name for check in result.get_asset_check_evaluations()}

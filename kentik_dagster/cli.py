@@ -16,6 +16,7 @@ import click
 from rich.console import Console
 
 from kentik_dagster.errors import KentikDagsterError
+from kentik_dagster.sql_command import sql
 
 if TYPE_CHECKING:
     from kentik_dagster.demo.emulator_process import Emulator
@@ -189,6 +190,8 @@ def _quiet() -> None:
     warnings.simplefilter("ignore", dg.BetaWarning)
     warnings.simplefilter("ignore", dg.PreviewWarning)
 
+
+main.add_command(sql)
 
 if __name__ == "__main__":
     main()

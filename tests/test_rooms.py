@@ -62,7 +62,8 @@ ROOMS = (
     Room("kentik_dagster/one_pass.py", (*_STEPS, "resources", "assets", "code_location"), ("dagster", "rich")),
     Room("kentik_dagster/demo", _COMMANDS,
          ("boto3", "botocore", "dagster", "isal", "moto", "rich", "time_machine", "werkzeug", *_FRAMES)),
-    Room("kentik_dagster/cli.py", (*_COMMANDS, "demo"),
+    Room("kentik_dagster/sql_command.py", (*_PURE, "core", "lake", "configuration_file"), ("click", *_FRAMES)),
+    Room("kentik_dagster/cli.py", (*_COMMANDS, "demo", "sql_command"),
          ("click", "dagster", "rich", *_FRAMES)),
 )
 # fmt: on

@@ -116,7 +116,7 @@ def any_rows(name: str, number: int, chance: random.Random) -> pl.DataFrame:
         "src_region": ["eu-west-1"], "dst_region": ["eu-west-1", "us-east-1"], "dst_aws_service": ["S3", "EC2"],
         "src_aws_service": ["DYNAMODB"], "resource_id": ["vpc-1", "vpc-2"], "tags": [{"Name": "a"}],
     }  # fmt: skip
-    usual = {
+    usual: dict[Any, list[Any]] = {
         pl.String: ["a", "b"], pl.Boolean: [True, False], pl.Int32: [1, 70_000], pl.Int64: [0, 40, 1_500, 2**40],
         pl.Float64: [1.0], pl.Datetime: [datetime(2026, 11, 23, 9, 0, 0, 123456, UTC)], pl.List: [["sg-1", "sg-2"], []],
     }  # fmt: skip
@@ -211,7 +211,7 @@ def test_a_connection_from_the_internet_counts_in_the_record_of_its_first_packet
 
 
 def test_both_ways_through_a_nat_gateway_are_one_row_that_says_whether_an_endpoint_would_do() -> None:
-    through = {"gateway_type": "nat_gateway", "gateway_id": "nat-1"}
+    through: dict[str, Any] = {"gateway_type": "nat_gateway", "gateway_id": "nat-1"}
     s3, ec2 = INTERNET | {"aws_service": "S3"}, INTERNET | {"aws_service": "EC2"}
     sent = flow(dst=s3, traffic_profile="cloud to outside", **through)
     received = flow(src=s3, dst=WEB, traffic_profile="outside to cloud", bytes=50_000, **through)

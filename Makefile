@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 LONG_TESTS := tests/test_demo.py tests/test_end_to_end.py tests/work tests/demo tests/test_cli.py tests/assets tests/lake tests/aws
 
-.PHONY: demo dev test lint types unit lock clean
+.PHONY: demo dev test lint types unit bench lock clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -41,6 +41,12 @@ types: $(VENV)/installed
 unit: $(VENV)/installed
 	@# The longest files first; a file stays on one worker, as its tests share an emulator. Frames are small: one thread.
 	POLARS_MAX_THREADS=1 $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(LONG_TESTS) tests
+
+# What it costs, beside what people would use instead: writes benchmarks/RESULTS.md. Options: make bench BENCH="--long".
+bench: $(VENV)/installed
+	@$(BIN)/uv pip install --quiet --system-certs --python $(BIN)/python -c constraints.txt -e '.[bench]' \
+		|| $(PIP) install --quiet -c constraints.txt -e '.[bench]'
+	@$(BIN)/python -m benchmarks $(BENCH)
 
 # The versions that CI tests; run after a change of the dependencies, and commit what it writes.
 lock:

@@ -6,10 +6,8 @@ Each function reads all log objects of a prepared folder and writes below anothe
 from __future__ import annotations
 
 import os
-import resource
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,6 +16,7 @@ import polars as pl
 from deltalake import write_deltalake
 
 from benchmarks.enrichment_inputs import EXPORT, HOUR, Folder, made_up_book, organization, write_objects
+from benchmarks.measures import Stages, cpu_seconds, peak_mb
 from kentik_dagster.aws.contents import Bounds, text_parts
 from kentik_dagster.catalog.tables import END_COLUMNS
 from kentik_dagster.core.address_index import AddressIndex
@@ -45,33 +44,6 @@ _NUMBERS = (
 _COLUMNS = {field: field.replace("-", "_") for field in FIELDS}
 # What the plain ways say of each end.
 _ENDS = tuple(END_COLUMNS)
-
-
-class Stages:
-    """CPU seconds of this process, by what they were spent on."""
-
-    def __init__(self) -> None:
-        self.cpu: dict[str, float] = {}
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Count what the block costs."""
-        began = cpu_seconds()
-        yield
-        self.cpu[name] = self.cpu.get(name, 0.0) + cpu_seconds() - began
-
-
-def cpu_seconds() -> float:
-    """User and system time of this process and of those that it waited for."""
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(one.ru_utime + one.ru_stime for one in used)
-
-
-def peak_mb() -> float:
-    """The most memory that this process ever had; `getrusage` would begin with that of its parent."""
-    status = Path("/proc/self/status").read_text()
-    (kilobytes,) = (line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:"))
-    return int(kilobytes) / 1024
 
 
 def prepare(folder: Path, *, interfaces: int, records: int, windows: int = 1) -> None:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+from benchmarks.agreement import Checksum, DisagreementError, agree
+from benchmarks.contenders import installed
 from benchmarks.enrichment import measured
 from benchmarks.enrichment_inputs import PLACES, Folder, made_up_book, organization
-from benchmarks.enrichment_measured import MEASUREMENTS, Stages, prepare
+from benchmarks.enrichment_measured import MEASUREMENTS, prepare
+from benchmarks.measurements import OURS as OUR_NAME
+from benchmarks.measures import Stages
+from benchmarks.report import LABELS
 from kentik_dagster.lake.tables import Lake
 
 RECORDS = 100 * PLACES
@@ -85,3 +93,28 @@ def test_a_work_is_measured_in_a_process_of_its_own(prepared: Path) -> None:
     assert said["stages"].keys() == {"book", "flow_logs", "enriched_flows"}
     assert 0 < sum(said["stages"].values()) <= said["cpu"]
     assert said["peak_mb"] > 50
+
+
+def test_the_report_says_what_was_measured_of_all_contenders_that_are_installed(tmp_path: Path) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "benchmarks", "--reduced", "--records", "2000", "--objects", "10", "--rounds", "1",
+         "--interfaces", "400", "--out", str(tmp_path)],
+        cwd=Path(__file__).parents[1], check=True, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+
+    report, picture = (tmp_path / "RESULTS.md").read_text(), (tmp_path / "results.svg").read_text()
+    for name in (*installed(), OUR_NAME):
+        assert f"| {LABELS[name]}" in report
+        assert LABELS[name] in picture
+    for table in ("flow_logs", "enriched_flows"):
+        assert re.search(rf"\| write {table} \| \d", report)
+
+
+def test_contenders_that_read_other_records_are_not_compared() -> None:
+    same = {"records": 2, "bytes": 10, "packets": 3, "fingerprint": 7}
+    one = Checksum(**same, found=4)
+
+    agree(one, Checksum(**same, found=None), who="one", whom="other")
+    for other in (Checksum(**same | {"fingerprint": 8}, found=None), Checksum(**same, found=3)):
+        with pytest.raises(DisagreementError):
+            agree(one, other, who="one", whom="other")

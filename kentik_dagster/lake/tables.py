@@ -73,7 +73,9 @@ class Snapshot:
         frame = pl.from_arrow(pa.table(self.handle.get_add_actions(flatten=True)))
         assert isinstance(frame, pl.DataFrame)
         # The log holds paths URL-encoded; delta-rs encodes what it is given, and a path encoded twice removes nothing.
-        return frame.with_columns(pl.col("path").map_elements(unquote, return_dtype=pl.String))
+        if frame["path"].str.contains("%", literal=True).any():
+            frame = frame.with_columns(pl.col("path").map_elements(unquote, return_dtype=pl.String))
+        return frame
 
     def files_of(self, partition: Mapping[str, str]) -> pl.DataFrame:
         """The rows of `files` that are of one partition; all of them for an empty mapping."""

@@ -54,14 +54,15 @@ def enrich_hour(lake: Lake, export: str, hour: str, known: Knowledge, *, rebuild
 
         replace_partition(lake["enriched_flows"], partition, frames)
     else:
+        if sources.enriched_rows == sources.flow_rows and not sources.has_events:
+            return Enriched(rows=sources.enriched_rows, ends=together([]))
         # One commit for all files: the rows of a large object lie in several, and are there completely or not at all.
         staging = Staging(lake["enriched_flows"], partition)
         for flows in sources.lacking_flows():
             staging.add(enriched(flows))
         append_staged(staging)
     sources.remember(lake)
-    rows = int(lake["enriched_flows"].open().files_of(partition)["num_records"].sum())
-    return Enriched(rows=rows, ends=together(counted))
+    return Enriched(rows=_rows(lake["enriched_flows"].open(), partition), ends=together(counted))
 
 
 def is_enriched(lake: Lake, export: str, hour: str) -> bool:
@@ -90,8 +91,18 @@ def _in_batches(files: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
         yield pl.concat(waiting, how="diagonal")
 
 
+def _rows(snapshot: Snapshot, partition: Mapping[str, str]) -> int:
+    return int(snapshot.files_of(partition)["num_records"].sum())
+
+
 class _Sources:
-    """The records of an hour as they were when it was begun: memory holds a batch of them, not an hour."""
+    """The records of an hour as they were when it was begun: memory holds a batch of them, not an hour.
+
+    Attributes:
+        has_events: firewalls logged something; not every event is a flow.
+        flow_rows, enriched_rows: rows that the hour has in both tables. Each flow record is enriched once, so equal
+            numbers say that none lacks.
+    """
 
     def __init__(self, lake: Lake, partition: Mapping[str, str], index: AddressIndex) -> None:
         self._partition = partition
@@ -100,7 +111,9 @@ class _Sources:
         self._events = lake["firewall_logs"].open()
         self._derived = lake["enriched_flows"].open()
         self._mark = enriched_mark(partition["export"], partition["hour"])
-        self._looked_at = int(self._events.files_of(partition)["num_records"].sum())
+        self._looked_at = _rows(self._events, partition)
+        self.has_events = self._looked_at > 0
+        self.flow_rows, self.enriched_rows = _rows(self._flows, partition), _rows(self._derived, partition)
 
     def flows(self) -> Iterator[pl.DataFrame]:
         """Rows of `flow_logs`, and what firewalls logged of flows as such rows."""

@@ -124,7 +124,7 @@ def ingest_hour(
 def committed_rows(lake: Lake, partition: Mapping[str, str], objects: Collection[str]) -> dict[str, int]:
     """How many rows of each of these objects the tables of rows hold, whichever of them it belongs to."""
     counts: dict[str, int] = {}
-    for table in ROW_TABLES:
+    for table in ROW_TABLES if objects else ():
         counts |= lake[table].open().object_counts(partition, objects)
     return counts
 

@@ -75,17 +75,21 @@ def book(prepared: Path, out: Path, stages: Stages) -> AddressIndex:
 
 def flow_logs(prepared: Path, out: Path, stages: Stages) -> None:
     """Read the pending objects, and commit `flow_logs` and the audit."""
-    logs = Folder(prepared / "logs")
     with stages.stage("flow_logs"):
-        ingest_hour(logs, Lake(str(out)), HOUR, logs.listed(), run_id="benchmark", clock=lambda: datetime.now(UTC))
+        _ingest(prepared, out, None)
 
 
 def whole(prepared: Path, out: Path, stages: Stages) -> None:
-    """Both tables, as a run makes them."""
+    """Both tables in one pass, as a run makes them."""
     known = Knowledge(index=book(prepared, out, stages))
-    flow_logs(prepared, out, stages)
-    with stages.stage("enriched_flows"):
+    with stages.stage("tables"):
+        _ingest(prepared, out, known)
         enrich_hour(Lake(str(out)), EXPORT.name, HOUR, known, rebuild=False)
+
+
+def _ingest(prepared: Path, out: Path, known: Knowledge | None) -> None:
+    logs, lake = Folder(prepared / "logs"), Lake(str(out))
+    ingest_hour(logs, lake, HOUR, logs.listed(), run_id="benchmark", clock=lambda: datetime.now(UTC), known=known)
 
 
 def resolution(prepared: Path, out: Path, stages: Stages) -> None:

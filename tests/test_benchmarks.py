@@ -90,7 +90,7 @@ def test_a_folder_lists_an_object_for_each_account_and_region(prepared: Path) ->
 def test_a_work_is_measured_in_a_process_of_its_own(prepared: Path) -> None:
     said = measured("whole", prepared)
 
-    assert said["stages"].keys() == {"book", "flow_logs", "enriched_flows"}
+    assert said["stages"].keys() == {"book", "tables"}
     assert 0 < sum(said["stages"].values()) <= said["cpu"]
     assert said["peak_mb"] > 50
 

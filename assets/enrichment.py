@@ -1,6 +1,6 @@
 """Flow records with both ends resolved."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, Self
 
@@ -14,7 +14,7 @@ from kentik_dagster.core.address_index import AddressIndex
 from kentik_dagster.core.enrichment import Knowledge
 from kentik_dagster.core.unresolved import UNRESOLVED, shares, together, unresolved_share
 from kentik_dagster.errors import KentikDagsterError
-from kentik_dagster.work.enrich import Enriched, enrich_hour, is_enriched
+from kentik_dagster.work.enrich import Enriched, enrich_hour, enriched_rows, settled_hours
 from kentik_dagster.work.places import Places
 from resources.lake import Lake
 
@@ -88,29 +88,43 @@ class EnrichmentRun:
     def __exit__(self, *_: object) -> None:
         self._open.close()
 
-    def known_on_the_way(self, export: str, hour: str) -> Knowledge | None:
-        """With what the records of an hour can be enriched while they are read.
+    def hours_on_the_way(self, export: str, hours: Sequence[str]) -> list[str]:
+        """The hours whose records can be enriched while they are read.
 
-        None: not at all, or rows that are there already are to be resolved anew as well.
+        Not where nothing is known, nor where rows that are there already are to be resolved anew as well.
         """
-        return None if self._rebuild and is_enriched(self._lake.tables, export, hour) else self.known
+        if self.known is None:
+            return []
+        there = enriched_rows(self._lake.tables, export, hours) if self._rebuild else {}
+        return [hour for hour in hours if not there.get(hour)]
 
-    def bring_up(self, export: str, hour: str, on_the_way: pl.DataFrame | None = None) -> None:
-        """Enrich what an hour lacks, or everything anew; what fails is told by `results`.
+    def bring_up(self, export: str, hours: Sequence[str], on_the_way: Mapping[str, pl.DataFrame]) -> None:
+        """Enrich what some hours lack, or everything anew; what fails is told by `results`.
 
         Args:
-            on_the_way: ends of the records that were enriched while they were read; None: none could be.
+            on_the_way: of hours whose records were enriched while they were read, the ends of these records.
         """
         if self.known is None:
             return
-        rebuild = self._rebuild and on_the_way is None
         try:
-            done = enrich_hour(self._lake.tables, export, hour, self.known, rebuild=rebuild)
+            settled = settled_hours(self._lake.tables, export, on_the_way.keys())
         except KentikDagsterError as error:
-            self._failures.append(f"{export} {hour}: {error}")
+            self._failures.append(f"{export}: {error}")
             return
-        if on_the_way is not None:
-            done = Enriched(rows=done.rows, ends=together([done.ends, on_the_way]))
+        for hour in hours:
+            if hour in settled:
+                self._tell(export, hour, Enriched(rows=settled[hour], ends=on_the_way[hour]))
+                continue
+            rebuild = self._rebuild and hour not in on_the_way
+            try:
+                done = enrich_hour(self._lake.tables, export, hour, self.known, rebuild=rebuild)
+            except KentikDagsterError as error:
+                self._failures.append(f"{export} {hour}: {error}")
+                continue
+            ends = together([done.ends, on_the_way[hour]]) if hour in on_the_way else done.ends
+            self._tell(export, hour, Enriched(rows=done.rows, ends=ends))
+
+    def _tell(self, export: str, hour: str, done: Enriched) -> None:
         self._enriched.setdefault(export, []).append(done)
         self._context.log.info(f"{export} {hour}: {done.rows:,} rows enriched")
         told = _told(export, done)

@@ -1,6 +1,6 @@
 """Flow logs: from the objects of the bucket to rows, each object once."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
 import dagster as dg
@@ -16,7 +16,7 @@ from kentik_dagster.core.enrichment import Knowledge
 from kentik_dagster.core.flow_log_keys import log_objects
 from kentik_dagster.core.schemas import no_rows
 from kentik_dagster.errors import KentikDagsterError
-from kentik_dagster.work.ingest import Ingested, ingest_hour
+from kentik_dagster.work.ingest import Ingested, ingest_hours
 from resources.aws import Aws
 from resources.clock import Clock
 from resources.lake import Lake
@@ -90,8 +90,7 @@ def flow_log_assets(configuration: Configuration, partitions: Partitions) -> lis
                 if reads:
                     ingest.bring_in(configuration.export(export), hours)
                 elif enrichment:
-                    for hour in hours:
-                        enrichment.bring_up(export, hour)
+                    enrichment.bring_up(export, hours, {})
             if reads:
                 yield from ingest.results()
             if enrichment:
@@ -125,35 +124,46 @@ class _IngestRun:
         try:
             bucket = LogBucket(self._aws.access(export))
             everything = bucket.everything(days_of(hours))
+            on_the_way = self._enrichment.hours_on_the_way(export.name, hours) if self._enrichment else []
         except KentikDagsterError as error:
             self._failures.append(str(error))
             return
         listed = log_objects(everything).sort("key")
         self._ignored += everything.height - listed.height
-        for hour in hours:
-            known = self._enrichment.known_on_the_way(export.name, hour) if self._enrichment else None
-            try:
-                done = self._ingest(bucket, hour, listed.filter(pl.col("hour") == hour), known)
-            except KentikDagsterError as error:
-                self._failures.append(f"{export.name} {hour}: {error}")
-                continue
-            self._ingested.append(done)
-            self._tell(export.name, hour, done)
-            if self._enrichment:
-                self._enrichment.bring_up(export.name, hour, on_the_way=None if known is None else done.ends)
+        known = self._enrichment.known if self._enrichment else None
+        done = self._ingest(bucket, on_the_way, listed, known)
+        enriched = {hour: one.ends for hour, one in done.items()}
+        done |= self._ingest(bucket, [hour for hour in hours if hour not in on_the_way], listed, None)
+        for hour, one in done.items():
+            self._ingested.append(one)
+            self._tell(export.name, hour, one)
+        if self._enrichment:
+            self._enrichment.bring_up(export.name, list(done), enriched)
 
-    def _ingest(self, bucket: LogBucket, hour: str, objects: pl.DataFrame, known: Knowledge | None) -> Ingested:
-        return ingest_hour(
-            bucket,
-            self._lake.tables,
-            hour,
-            objects,
-            run_id=self._context.run.run_id,
-            clock=self._clock.now,
-            known=known,
-            every_unreadable=REASON_TAG not in self._context.run.tags,
-            progress=self._context.log.info,
-        )
+    def _ingest(
+        self, bucket: LogBucket, hours: Sequence[str], listed: pl.DataFrame, known: Knowledge | None
+    ) -> dict[str, Ingested]:
+        """All hours together and, if that fails, each alone: an hour that fails again takes no other with it."""
+        if not hours:
+            return {}
+        try:
+            return ingest_hours(
+                bucket,
+                self._lake.tables,
+                hours,
+                listed.filter(pl.col("hour").is_in(hours)),
+                run_id=self._context.run.run_id,
+                clock=self._clock.now,
+                known=known,
+                every_unreadable=REASON_TAG not in self._context.run.tags,
+                progress=self._context.log.info,
+            )
+        except KentikDagsterError as error:
+            if len(hours) > 1:
+                self._context.log.warning(f"{bucket.export.name}: {error}; every hour is tried alone")
+                return dict(one for hour in hours for one in self._ingest(bucket, [hour], listed, known).items())
+            self._failures.append(f"{bucket.export.name} {hours[0]}: {error}")
+            return {}
 
     def _tell(self, export: str, hour: str, done: Ingested) -> None:
         for table, numbers in _metadata(done).items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import polars as pl
 
@@ -26,7 +26,18 @@ def ends_by_vpc(enriched: pl.DataFrame) -> pl.DataFrame:
         range that is nobody's on the internet), in no order: `ends`, both sides together.
     """
     require(enriched, "observing_vpc_id", "src_resolution", "dst_resolution", by="ends_by_vpc")
-    counts = pl.concat(_counts(enriched, side) for side in ("src", "dst"))
+    return _ends(enriched).select(ENDS.names()).cast(ENDS)
+
+
+def ends_by_hour(enriched: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """`ends_by_vpc` of each hour (`hour`) that flows are of."""
+    require(enriched, "hour", "observing_vpc_id", "src_resolution", "dst_resolution", by="ends_by_hour")
+    parts = _ends(enriched, "hour").partition_by("hour", as_dict=True)
+    return {str(hour): ends.select(ENDS.names()).cast(ENDS) for (hour,), ends in parts.items()}
+
+
+def _ends(enriched: pl.DataFrame, *also: str) -> pl.DataFrame:
+    counts = pl.concat(_counts(enriched, side, also) for side in ("src", "dst"))
     numbers = address_numbers(counts["address"].unique()).select("address", "is_internet")
     internal = pl.col("resolution").is_in(FOUND) | (
         pl.col("resolution").is_in(UNRESOLVED) & ~pl.col("is_internet").fill_null(False)
@@ -34,26 +45,25 @@ def ends_by_vpc(enriched: pl.DataFrame) -> pl.DataFrame:
     return (
         counts.join(numbers, on="address", how="left")
         .with_columns(is_internal=internal)
-        .group_by(_PLACE)
+        .group_by(*also, *_PLACE)
         .agg(pl.col("ends").sum())
-        .select(ENDS.names())
-        .cast(ENDS)
     )
 
 
-def _counts(enriched: pl.DataFrame, side: str) -> pl.DataFrame:
+def _counts(enriched: pl.DataFrame, side: str, also: Sequence[str]) -> pl.DataFrame:
     """Ends of one side by `vpc_id` and `resolution`, those that are not resolved by `address`, too; all text."""
     resolution = f"{side}_resolution"
     ends = enriched.select(
+        *also,
         pl.col("observing_vpc_id").alias("vpc_id"),
         pl.col(resolution).alias("resolution"),
         pl.coalesce(f"{side}_pkt_addr", f"{side}_addr").alias("address"),
     ).drop_nulls("resolution")
     is_resolved = ~pl.col("resolution").is_in(UNRESOLVED)
-    resolved = ends.filter(is_resolved).group_by("vpc_id", "resolution").len("ends")
-    others = ends.filter(~is_resolved).group_by("vpc_id", "resolution", "address").len("ends")
+    resolved = ends.filter(is_resolved).group_by(*also, "vpc_id", "resolution").len("ends")
+    others = ends.filter(~is_resolved).group_by(*also, "vpc_id", "resolution", "address").len("ends")
     both = pl.concat([resolved, others], how="diagonal")
-    return both.select(pl.col("vpc_id", "resolution", "address").cast(pl.String), "ends")
+    return both.select(pl.col(*also, "vpc_id", "resolution", "address").cast(pl.String), "ends")
 
 
 def together(counts: Iterable[pl.DataFrame]) -> pl.DataFrame:

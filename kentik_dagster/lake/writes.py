@@ -47,19 +47,28 @@ def append_staged(staging: Staging) -> Mapping[str, int]:
     Returns:
         As `append_objects`.
     """
-    table, partition, expected = staging.table, staging.partition, staging.counts
+    return append_all_staged([staging])
+
+
+def append_all_staged(stagings: Sequence[Staging]) -> Mapping[str, int]:
+    """Like `append_staged`, for several partitions of one table in one commit; no object is in two of them."""
+    waiting = [staging for staging in stagings if staging.counts]
     found: dict[str, int] = {}
 
     def plan(snapshot: Snapshot) -> Change | None:
-        nonlocal found
-        there = snapshot.object_counts(partition, expected.keys())
-        found = {name: there.get(name, count) for name, count in expected.items()}
-        missing = expected.keys() - there.keys()
-        staging.appended = frozenset(missing)
-        return Change(add=staging.files(missing)) if missing else None
+        found.clear()
+        add: list[StagedFile] = []
+        for staging in waiting:
+            expected = staging.counts
+            there = snapshot.object_counts(staging.partition, expected.keys())
+            found.update({name: there.get(name, count) for name, count in expected.items()})
+            staging.appended = frozenset(expected.keys() - there.keys())
+            add += staging.files(staging.appended) if staging.appended else ()
+        return Change(add=add) if add else None
 
-    if expected:
-        converge(table, partition_lock(table.table, partition), plan)
+    if waiting:
+        table = waiting[0].table
+        converge(table, [partition_lock(table.table, staging.partition) for staging in waiting], plan)
     return found
 
 

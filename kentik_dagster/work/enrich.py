@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import polars as pl
@@ -54,8 +54,6 @@ def enrich_hour(lake: Lake, export: str, hour: str, known: Knowledge, *, rebuild
 
         replace_partition(lake["enriched_flows"], partition, frames)
     else:
-        if sources.enriched_rows == sources.flow_rows and not sources.has_events:
-            return Enriched(rows=sources.enriched_rows, ends=together([]))
         # One commit for all files: the rows of a large object lie in several, and are there completely or not at all.
         staging = Staging(lake["enriched_flows"], partition)
         for flows in sources.lacking_flows():
@@ -65,9 +63,25 @@ def enrich_hour(lake: Lake, export: str, hour: str, known: Knowledge, *, rebuild
     return Enriched(rows=_rows(lake["enriched_flows"].open(), partition), ends=together(counted))
 
 
-def is_enriched(lake: Lake, export: str, hour: str) -> bool:
-    """Whether `enriched_flows` has any row of an hour."""
-    return not lake["enriched_flows"].open().files_of({"export": export, "hour": hour}).is_empty()
+def enriched_rows(lake: Lake, export: str, hours: Collection[str]) -> dict[str, int]:
+    """How many rows `enriched_flows` has of each of some hours."""
+    derived = lake["enriched_flows"].open()
+    return {hour: _rows(derived, {"export": export, "hour": hour}) for hour in hours}
+
+
+def settled_hours(lake: Lake, export: str, hours: Collection[str]) -> dict[str, int]:
+    """Those of some hours in which nothing lacks, as the tables' logs tell, and the rows that they have.
+
+    Each flow record is enriched once, so equal numbers say that none lacks. Of hours with firewall logs, in which not
+    every event is a flow, only `enrich_hour` knows.
+    """
+    flows, events = lake["flow_logs"].open(), lake["firewall_logs"].open()
+    partitions = {hour: {"export": export, "hour": hour} for hour in hours}
+    return {
+        hour: rows
+        for hour, rows in enriched_rows(lake, export, hours).items()
+        if rows == _rows(flows, partitions[hour]) and not _rows(events, partitions[hour])
+    }
 
 
 def enriched_mark(export: str, hour: str) -> str:
@@ -96,13 +110,7 @@ def _rows(snapshot: Snapshot, partition: Mapping[str, str]) -> int:
 
 
 class _Sources:
-    """The records of an hour as they were when it was begun: memory holds a batch of them, not an hour.
-
-    Attributes:
-        has_events: firewalls logged something; not every event is a flow.
-        flow_rows, enriched_rows: rows that the hour has in both tables. Each flow record is enriched once, so equal
-            numbers say that none lacks.
-    """
+    """The records of an hour as they were when it was begun: memory holds a batch of them, not an hour."""
 
     def __init__(self, lake: Lake, partition: Mapping[str, str], index: AddressIndex) -> None:
         self._partition = partition
@@ -112,8 +120,6 @@ class _Sources:
         self._derived = lake["enriched_flows"].open()
         self._mark = enriched_mark(partition["export"], partition["hour"])
         self._looked_at = _rows(self._events, partition)
-        self.has_events = self._looked_at > 0
-        self.flow_rows, self.enriched_rows = _rows(self._flows, partition), _rows(self._derived, partition)
 
     def flows(self) -> Iterator[pl.DataFrame]:
         """Rows of `flow_logs`, and what firewalls logged of flows as such rows."""

@@ -1,15 +1,17 @@
-"""Log objects of one hour into the lake: rows first, then rejected lines, then the audit line, then enriched rows.
+"""Log objects of some hours into the lake: rows first, then rejected lines, then the audit line, then enriched rows.
 
 What is pending follows from the rows and the audit, so a run that was killed anywhere is finished by the next:
 
 - killed before the rows were committed: the object is pending, and is read;
 - killed before its rejected lines or its audit line: it is pending, is read again, finds its rows there, and
   only what is lacking is written. It cannot have been deleted: the sweep goes by the audit line;
-- killed before its enriched rows were committed: `enrich_hour` makes them from the rows.
+- killed before its enriched rows were committed: `enrich_hours` makes them from the rows.
 """
 
 from __future__ import annotations
 
+import functools
+from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,10 +23,10 @@ from kentik_dagster.aws.flow_logs import LogBucket
 from kentik_dagster.catalog.tables import TABLES
 from kentik_dagster.core.enrichment import Knowledge
 from kentik_dagster.core.ledger import batches, pending_objects, unproven_objects
-from kentik_dagster.core.schemas import polars_schema
+from kentik_dagster.core.schemas import no_rows, polars_schema
 from kentik_dagster.core.unresolved import together
 from kentik_dagster.lake.tables import Lake
-from kentik_dagster.lake.writes import append_staged, merge_partition
+from kentik_dagster.lake.writes import append_all_staged, merge_partitions
 from kentik_dagster.work.reading import BatchStaging, Read, read_object
 
 # Gunzip and parsing release the interpreter; more threads than this only hold more memory.
@@ -92,40 +94,87 @@ def ingest_hour(
     every_unreadable: bool = True,
     progress: Callable[[str], None] = lambda text: None,
 ) -> Ingested:
-    """Read the pending objects of one hour of an export, batch by batch.
+    """`ingest_hours` of one hour."""
+    done = ingest_hours(
+        bucket, lake, [hour], listed,
+        run_id=run_id, clock=clock, known=known, every_unreadable=every_unreadable, progress=progress,
+    )  # fmt: skip
+    return done[hour]
+
+
+def ingest_hours(
+    bucket: LogBucket,
+    lake: Lake,
+    hours: Sequence[str],
+    listed: pl.DataFrame,
+    *,
+    run_id: str,
+    clock: Callable[[], datetime],
+    known: Knowledge | None = None,
+    every_unreadable: bool = True,
+    progress: Callable[[str], None] = lambda text: None,
+) -> dict[str, Ingested]:
+    """Read the pending objects of some hours of an export, batch by batch; a batch is of as many hours as it holds.
 
     Args:
-        listed: rows of `LogBucket.objects` of this hour.
+        listed: rows of `LogBucket.objects` of these hours.
         known: with which flow records are enriched in the same pass; None: they are not.
         every_unreadable: try all unreadable objects again; else those whose time has come.
         progress: told a sentence after each batch.
     """
-    partition = {"export": bucket.export.name, "hour": hour}
-    audit = lake["flow_log_objects"].read(partition).join(listed, on="source_object", how="semi")
-    unproven = unproven_objects(audit, committed_rows(lake, partition, audit["source_object"].to_list()))
-    proven = audit.join(unproven, on="source_object", how="anti")
-    pending = pending_objects(listed, proven, None if every_unreadable else clock())
-    lines: list[pl.DataFrame] = []
-    ends: list[pl.DataFrame] = []
+    export = bucket.export.name
+    pending = _pending(lake, export, hours, listed, None if every_unreadable else clock())
+    lines: list[pl.DataFrame] = [pl.DataFrame(schema=_AUDIT)]
+    ends: defaultdict[str, list[pl.DataFrame]] = defaultdict(list)
     done = 0
-    for batch in batches(pending):
-        staging = BatchStaging(lake, partition, known)
+    for batch in batches(pending.sort("hour", maintain_order=True)):
+        staging = BatchStaging(lake, export, known)
         lines.append(_ingest_batch(bucket, lake, batch, staging, run_id, clock))
         if staging.enriched is not None:
-            ends.append(staging.enriched.append(_as_read(lines[-1], staging)))
+            for hour, of_hour in staging.enriched.append(_as_read(lines[-1], staging)).items():
+                ends[hour].append(of_hour)
             known = known if staging.enriched.error is None else None
         done += batch.height
         rows = sum(int(line["rows"].sum()) for line in lines)
-        progress(f"{partition['export']} {hour}: {done} of {pending.height} objects, {rows:,} rows")
-    objects = pl.concat(lines) if lines else pl.DataFrame(schema=_AUDIT)
-    return Ingested(listed=listed.height, objects=objects, ends=together(ends))
+        progress(f"{export} {_told(hours)}: {done} of {pending.height} objects, {rows:,} rows")
+    by_hour = pl.concat(lines).partition_by("hour", as_dict=True)
+    counts = dict(listed.group_by("hour").len().iter_rows())
+    return {
+        hour: Ingested(
+            listed=counts.get(hour, 0),
+            objects=by_hour.get((hour,), lines[0]),
+            ends=together(ends[hour]),
+        )
+        for hour in hours
+    }
 
 
-def committed_rows(lake: Lake, partition: Mapping[str, str], objects: Collection[str]) -> dict[str, int]:
-    """How many rows of each of these objects the tables of rows hold, whichever of them it belongs to."""
+def _told(hours: Sequence[str]) -> str:
+    return hours[0] if len(hours) == 1 else f"{hours[0]} to {hours[-1]}"
+
+
+def _pending(lake: Lake, export: str, hours: Sequence[str], listed: pl.DataFrame, now: datetime | None) -> pl.DataFrame:
+    """The listed objects of which the lake does not hold what its audit says, or that it does not know."""
+    table = lake["flow_log_objects"].open()
+    audit = pl.concat([no_rows(table.table), *(table.read({"export": export, "hour": hour}) for hour in hours)])
+    audit = audit.join(listed, on="source_object", how="semi")
+    unproven = unproven_objects(audit, committed_rows(lake, export, _names(audit)))
+    proven = audit.join(unproven, on="source_object", how="anti")
+    return pending_objects(listed, proven, now)
+
+
+def _names(objects: pl.DataFrame) -> dict[str, list[str]]:
+    """The names of objects by hour."""
+    return dict(objects.group_by("hour").agg("source_object").iter_rows())
+
+
+def committed_rows(lake: Lake, export: str, objects: Mapping[str, Collection[str]]) -> dict[str, int]:
+    """How many rows of each of these objects, named by hour, the tables hold, whichever of them it belongs to."""
     counts: dict[str, int] = {}
     for table in ROW_TABLES if objects else ():
-        counts |= lake[table].open().object_counts(partition, objects)
+        snapshot = lake[table].open()
+        for hour, names in objects.items():
+            counts |= snapshot.object_counts({"export": export, "hour": hour}, names)
     return counts
 
 
@@ -138,40 +187,43 @@ def _ingest_batch(
     clock: Callable[[], datetime],
 ) -> pl.DataFrame:
     """Read one batch and commit it; returns its audit lines."""
-    partition = staging.partition
     with ThreadPoolExecutor(CONCURRENT_OBJECTS, thread_name_prefix="read") as pool:
         reads = list(pool.map(lambda row: read_object(bucket, row, staging), objects.iter_rows(named=True)))
     if staging.enriched is not None:
         staging.enriched.flush()
     committed: dict[str, int] = {}
-    for rows in staging.rows.values():
-        committed |= append_staged(rows)
-    append_staged(staging.rejected)
-    names: Sequence[str] = objects["source_object"].to_list()
-    committed |= committed_rows(lake, partition, [name for name in names if name not in committed])
-    audit = objects.select("source_object", "bucket", "key", "etag", "size_bytes", "posted_at").with_columns(
-        pl.DataFrame(
-            [
-                _result(lake, partition, name, read, committed.get(name, 0))
-                for name, read in zip(names, reads, strict=True)
-            ],
-            schema={
-                name: _AUDIT[name] for name in ("log_type", "outcome", "rows", "rejected_lines", "sampled_out", "error")
-            },
-        ),
-        **{name: pl.lit(value) for name, value in partition.items()},
-        ingested_at=pl.lit(clock(), _AUDIT["ingested_at"]),
-        run_id=pl.lit(run_id),
+    for table in ROW_TABLES:
+        committed |= append_all_staged(staging.all(table))
+    append_all_staged(staging.all("rejected_records"))
+    others = objects.filter(~pl.col("source_object").is_in(list(committed)))
+    committed |= committed_rows(lake, staging.export, _names(others))
+    results = [
+        _result(lake, {"export": staging.export, "hour": hour}, name, read, committed.get(name, 0))
+        for (name, hour), read in zip(objects.select("source_object", "hour").iter_rows(), reads, strict=True)
+    ]
+    told = ("log_type", "outcome", "rows", "rejected_lines", "sampled_out", "error")
+    audit = (
+        objects.select("source_object", "bucket", "key", "etag", "size_bytes", "posted_at", "hour")
+        .with_columns(
+            pl.DataFrame(results, schema={name: _AUDIT[name] for name in told}),
+            export=pl.lit(staging.export),
+            ingested_at=pl.lit(clock(), _AUDIT["ingested_at"]),
+            run_id=pl.lit(run_id),
+        )
+        .select(_AUDIT.names())
     )
-    audit = audit.select(_AUDIT.names())
-    merge_partition(lake["flow_log_objects"], partition, lambda there: _with_lines(there, audit))
+    wanted = [
+        ({"export": staging.export, "hour": str(hour)}, functools.partial(_with_lines, lines=lines))
+        for (hour,), lines in audit.partition_by("hour", as_dict=True).items()
+    ]
+    merge_partitions(lake["flow_log_objects"], wanted)
     return audit
 
 
-def _as_read(audit: pl.DataFrame, staging: BatchStaging) -> frozenset[str]:
+def _as_read(audit: pl.DataFrame, staging: BatchStaging) -> set[str]:
     """The objects of which the table holds the very rows that were read now."""
-    ingested = audit.filter(pl.col("outcome") == "ingested")["source_object"]
-    return staging.rows["flow_logs"].appended & set(ingested)
+    ingested = set(audit.filter(pl.col("outcome") == "ingested")["source_object"])
+    return {name for one in staging.all("flow_logs") for name in one.appended if name in ingested}
 
 
 def _result(lake: Lake, partition: Mapping[str, str], name: str, read: Read, committed: int) -> dict[str, object]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -21,6 +23,8 @@ from kentik_dagster.errors import UnreadableObjectError
 from kentik_dagster.lake.staging import Staging
 from kentik_dagster.lake.tables import Lake
 from kentik_dagster.work.enriching import EnrichedOnTheWay
+
+_TABLES = ("flow_logs", "firewall_logs", "rejected_records", "enriched_flows")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,30 +51,41 @@ class Read:
 
 
 class BatchStaging:
-    """Where the rows of a batch of objects wait for their commit: one staging for each table."""
+    """Where the rows of a batch of objects of an export wait for their commit, by table and hour."""
 
-    def __init__(self, lake: Lake, partition: Mapping[str, str], known: Knowledge | None = None) -> None:
+    def __init__(self, lake: Lake, export: str, known: Knowledge | None = None) -> None:
         """`known`: with which flow records are enriched on their way; None: they are not."""
-        self.partition = partition
-        self.rows = {name: Staging(lake[name], partition) for name in ("flow_logs", "firewall_logs")}
-        self.rejected = Staging(lake["rejected_records"], partition)
-        self.enriched = (
-            None
-            if known is None
-            else EnrichedOnTheWay(self.rows["flow_logs"], Staging(lake["enriched_flows"], partition), known)
-        )
+        self.export = export
+        self.enriched: EnrichedOnTheWay | None = None
+        self._lake = lake
+        self._stagings: dict[tuple[str, str], Staging] = {}
+        self._lock = threading.Lock()
+        if known is not None:
+            flows, enriched = (functools.partial(self.of, table) for table in ("flow_logs", "enriched_flows"))
+            self.enriched = EnrichedOnTheWay(flows, enriched, known)
 
-    def add(self, table: str, rows: pl.DataFrame) -> None:
-        """Take rows of a table of rows."""
+    def of(self, table: str, hour: str) -> Staging:
+        """The staging of an hour of a table."""
+        with self._lock:
+            if (table, hour) not in self._stagings:
+                self._stagings[table, hour] = Staging(self._lake[table], {"export": self.export, "hour": hour})
+            return self._stagings[table, hour]
+
+    def all(self, table: str) -> list[Staging]:
+        """Those of a table that took rows."""
+        return [staging for (name, _), staging in sorted(self._stagings.items()) if name == table]
+
+    def add(self, table: str, hour: str, rows: pl.DataFrame) -> None:
+        """Take rows of an hour of a table."""
         if table == "flow_logs" and self.enriched is not None:
             self.enriched.add(rows)
-        else:
-            self.rows[table].add(rows)
+        elif rows.height:
+            self.of(table, hour).add(rows)
 
-    def discard(self, source_object: str) -> None:
-        """Forget everything of an object."""
-        for staging in (*self.rows.values(), self.rejected):
-            staging.discard(source_object)
+    def discard(self, hour: str, source_object: str) -> None:
+        """Forget everything of an object of an hour."""
+        for table in _TABLES:
+            self.of(table, hour).discard(source_object)
 
 
 def read_object(bucket: LogBucket, s3_object: Mapping[str, object], staging: BatchStaging) -> Read:
@@ -79,9 +94,9 @@ def read_object(bucket: LogBucket, s3_object: Mapping[str, object], staging: Bat
     Args:
         s3_object: a row of `LogBucket.objects`.
     """
-    name = str(s3_object["source_object"])
+    name, hour = str(s3_object["source_object"]), str(s3_object["hour"])
     table = "firewall_logs" if s3_object["family"] == FIREWALL_LOGS else "flow_logs"
-    placed = {**staging.partition, "source_object": name}
+    placed = {"export": staging.export, "hour": hour, "source_object": name}
     if table == "firewall_logs":
         placed |= {column: str(s3_object[column]) for column in ("account_id", "region", "firewall_log_type")}
     sampler = None if table == "firewall_logs" else Sampler(sampling_rate(bucket.export), name)
@@ -92,17 +107,17 @@ def read_object(bucket: LogBucket, s3_object: Mapping[str, object], staging: Bat
             if part.rows.height and log_type is None:
                 log_type = "network_firewall" if sampler is None else str(part.rows["log_type"][0])
             kept = part.rows if sampler is None else sampler.take(part.rows)
-            staging.add(table, _placed(kept, placed))
+            staging.add(table, hour, _placed(kept, placed))
             rows += kept.height
-            where = {**staging.partition, "source_object": name, "key": str(s3_object["key"])}
-            staging.rejected.add(_placed(part.rejected, where))
+            where = {"export": staging.export, "hour": hour, "source_object": name, "key": str(s3_object["key"])}
+            staging.add("rejected_records", hour, _placed(part.rejected, where))
             rejected += part.rejected.height
         if sampler is not None:
             rest = sampler.rest()
-            staging.add(table, _placed(rest, placed))
+            staging.add(table, hour, _placed(rest, placed))
             rows += rest.height
     except UnreadableObjectError as error:
-        staging.discard(name)
+        staging.discard(hour, name)
         return Read(table=table, error=str(error))
     return Read(
         table=table,

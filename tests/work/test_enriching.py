@@ -22,7 +22,7 @@ from kentik_dagster.errors import PlacesError
 from kentik_dagster.lake.tables import Lake
 from kentik_dagster.lake.writes import replace_partition
 from kentik_dagster.work import enriching
-from kentik_dagster.work.enrich import enrich_hour, is_enriched
+from kentik_dagster.work.enrich import enrich_hour, enriched_rows
 from kentik_dagster.work.ingest import Ingested, ingest_hour
 from tests.core.made_up_book import BOOK, Fact
 from tests.work.logs import DAY, REGION, log_objects
@@ -136,7 +136,7 @@ def test_rows_of_a_run_that_was_killed_are_enriched_as_they_lie_in_the_table(hou
     again = hour.ingest(lake, KNOWN)
 
     assert again.count("ingested") == again.listed
-    assert not is_enriched(lake, "acme", HOUR)
+    assert enriched_rows(lake, "acme", [HOUR]) == {HOUR: 0}
     enrich_hour(lake, "acme", HOUR, KNOWN, rebuild=False)
     assert of_objects(lake, "enriched_flows").items() >= of_objects(lake, "flow_logs").items()
 
@@ -154,6 +154,6 @@ def test_what_keeps_records_from_being_enriched_keeps_none_from_being_ingested(h
 
     assert done.count("ingested") == done.listed
     assert of_objects(lake, "flow_logs") == of_objects(undisturbed, "flow_logs")
-    assert (done.ends.height, is_enriched(lake, "acme", HOUR)) == (0, False)
+    assert (done.ends.height, enriched_rows(lake, "acme", [HOUR])) == (0, {HOUR: 0})
     with pytest.raises(PlacesError, match="it is broken"):
         enrich_hour(lake, "acme", HOUR, knowing_less, rebuild=False)

@@ -6,10 +6,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import dagster as dg
+import polars as pl
 import pytest
 
 from assets.enrichment import EnrichmentConfig
 from assets.flow_logs import LINES_READABLE
+from assets.runs import RANGE_END_TAG, RANGE_START_TAG
 from kentik_dagster.demo.emulator_process import Emulator
 from tests.assets.watched_export import WatchedExport, ago, keys
 
@@ -112,3 +114,34 @@ def test_an_address_book_that_cannot_be_read_keeps_no_record_out(export: Watched
     assert materialised(export) == set(OBJECTS)
     assert [check.check_name for check in result.get_asset_check_evaluations() if not check.passed] == []
     assert LINES_READABLE in {check.check_name for check in result.get_asset_check_evaluations()}
+
+
+def test_an_hour_that_cannot_be_committed_takes_no_other_with_it(export: WatchedExport) -> None:
+    hours = keys(3)[0], keys(2)[0]
+    export.put(ago(hours=3), text=TEXT)
+    backfill(export, *hours)
+    (audit,) = (
+        export.lake["flow_log_objects"].open().files_of({"export": "acme", "hour": hours[0].split("|")[1]})["path"]
+    )
+    (Path(export.lake["flow_log_objects"].uri) / audit).unlink()
+    for hour in (3, 2):
+        export.put(ago(hours=hour), text=TEXT.replace(b"4000", b"5000"))
+
+    result = backfill(export, *hours)
+
+    assert not result.success
+    assert rows_of(export, "enriched_flows") == rows_of(export, "flow_logs") == {hours[0]: 2, hours[1]: 4}
+
+
+def backfill(export: WatchedExport, first: str, last: str) -> dg.ExecuteInProcessResult:
+    """One run for a range of hours, as a backfill asks for it."""
+    return export.definitions.resolve_job_def("flow_logs").execute_in_process(
+        instance=export.instance,
+        tags={RANGE_START_TAG: first, RANGE_END_TAG: last},
+        raise_on_error=False,
+    )
+
+
+def rows_of(export: WatchedExport, table: str) -> dict[str, int]:
+    counts = export.lake[table].open().files.group_by("partition.hour").agg(pl.col("num_records").sum())
+    return {f"acme|{hour}": rows for hour, rows in counts.sort("partition.hour").iter_rows()}

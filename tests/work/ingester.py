@@ -27,7 +27,7 @@ from kentik_dagster.core.schemas import no_rows
 from kentik_dagster.lake.compaction import compact
 from kentik_dagster.lake.tables import Lake
 from kentik_dagster.work.enrich import enrich_hour
-from kentik_dagster.work.ingest import ingest_hour
+from kentik_dagster.work.ingest import ingest_hours
 from kentik_dagster.work.sweep import sweep_hour
 from tests.work.logs import DAY, REGION
 
@@ -67,10 +67,11 @@ class Ingester:
         bucket, lake = LogBucket(access), Lake(self.lake, self.storage_options)
         while not (listed := bucket.objects([DAY])).is_empty():
             hour = chance.choice(sorted(listed["hour"].unique()))
-            of_hour = listed.filter(pl.col("hour") == hour).sample(
-                fraction=1, shuffle=True, seed=chance.randrange(10**6)
-            )
-            ingest_hour(bucket, lake, hour, of_hour.head(_BATCH), run_id=self.seed, clock=_now, known=NOTHING_KNOWN)
+            # One hour, or all of them in one commit.
+            some = listed if chance.random() < 0.5 else listed.filter(pl.col("hour") == hour)
+            some = some.sample(fraction=1, shuffle=True, seed=chance.randrange(10**6)).head(_BATCH)
+            hours = sorted(some["hour"].unique())
+            ingest_hours(bucket, lake, hours, some, run_id=self.seed, clock=_now, known=NOTHING_KNOWN)
             if chance.random() < 0.2:
                 enrich_hour(lake, "acme", hour, NOTHING_KNOWN, rebuild=chance.random() < 0.5)
             if chance.random() < 0.4:

@@ -23,7 +23,7 @@ from kentik_dagster.lake.tables import Lake
 from kentik_dagster.lake.writes import replace_partition
 from kentik_dagster.work import enriching
 from kentik_dagster.work.enrich import enrich_hour, enriched_rows
-from kentik_dagster.work.ingest import Ingested, ingest_hour
+from kentik_dagster.work.ingest import Ingested, ingest_hour, ingest_hours
 from tests.core.made_up_book import BOOK, Fact
 from tests.work.logs import DAY, REGION, log_objects
 
@@ -63,10 +63,24 @@ class Hour:
         listed = bucket.objects([DAY]).filter(pl.col("hour") == HOUR)
         return ingest_hour(bucket, lake, HOUR, listed, run_id="run", clock=lambda: datetime.now(UTC), known=known)
 
+    def ingest_all(self, lake: Lake, known: Knowledge, *, at_once: bool) -> dict[str, Ingested]:
+        """All hours in which there are objects: together, or one after the other."""
+        bucket = LogBucket(ExportAccess(self._export, custom_endpoint=True))
+        listed = bucket.objects([DAY])
+        hours = sorted(listed["hour"].unique())
+        return {
+            hour: done
+            for some in ([hours] if at_once else [[hour] for hour in hours])
+            for hour, done in ingest_hours(
+                bucket, lake, some, listed.filter(pl.col("hour").is_in(some)),
+                run_id="run", clock=lambda: datetime.now(UTC), known=known,
+            ).items()
+        }  # fmt: skip
+
 
 @pytest.fixture
 def hour(aws: Emulator, tmp_path: Path) -> Hour:
-    return Hour(tmp_path, objects=18)
+    return Hour(tmp_path, objects=36)
 
 
 @pytest.fixture(params=[1, 10, enriching.BATCH_ROWS])
@@ -157,3 +171,26 @@ def test_what_keeps_records_from_being_enriched_keeps_none_from_being_ingested(h
     assert (done.ends.height, enriched_rows(lake, "acme", [HOUR])) == (0, {HOUR: 0})
     with pytest.raises(PlacesError, match="it is broken"):
         enrich_hour(lake, "acme", HOUR, knowing_less, rebuild=False)
+
+
+def test_hours_that_are_read_together_hold_what_each_holds_alone(hour: Hour) -> None:
+    together, alone = hour.lake("together"), hour.lake("alone")
+
+    done = hour.ingest_all(together, KNOWN, at_once=True)
+    one_by_one = hour.ingest_all(alone, KNOWN, at_once=False)
+
+    assert len(done) == 3
+    for table in ("flow_logs", "firewall_logs", "enriched_flows"):
+        assert everything(together, table).equals(everything(alone, table))
+    for name, of_hour in done.items():
+        same = one_by_one[name]
+        assert (of_hour.listed, of_hour.ends.rows()) == (same.listed, same.ends.rows())
+        told = "source_object", "outcome", "rows", "rejected_lines"
+        assert of_hour.objects.select(told).sort(told).equals(same.objects.select(told).sort(told))
+    # Made, and written to once.
+    assert together["flow_logs"].open().version == together["enriched_flows"].open().version == 1
+
+
+def everything(lake: Lake, table: str) -> pl.DataFrame:
+    rows = lake[table].read()
+    return rows.sort("hour", "source_object", next(name for name in ("src_port", "srcport") if name in rows.columns))

@@ -38,7 +38,7 @@ _STAGES: tuple[tuple[ModuleType, str, str], ...] = (
     (reading, "parse_text", "parse"),
     (enriching, "with_categories", "enrich"),
     (enriching, "enriched_flows", "enrich"),
-    (enriching, "ends_by_vpc", "enrich"),
+    (enriching, "ends_by_hour", "enrich"),
     (writes, "converge", "commit"),
 )
 

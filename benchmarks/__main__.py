@@ -27,7 +27,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--records", type=int, default=4_000_000, help="in all objects together")
     parser.add_argument("--objects", type=int, default=40)
-    parser.add_argument("--interfaces", type=int, default=1_000, help="in the address book")
+    parser.add_argument("--interfaces", type=int, nargs="+", default=[1_000, 100_000], help="sizes of the address book")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--hours", type=int, default=720, help="of the backfill")
     parser.add_argument("--long", action="store_true", help="also ten times the records, for memory; an hour more")

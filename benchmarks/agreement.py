@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import polars as pl
+from isal import igzip
 
 from kentik_dagster.lake.tables import Lake
 
@@ -40,6 +43,38 @@ def of_contender(folder: Path) -> Checksum | None:
     if (folder / "flows").exists():
         return _checksum(pl.scan_delta(str(folder / "flows")), _IDENTITY)
     return None
+
+
+def of_frame(flows: object) -> dict[str, int | None]:
+    """The checksum of a frame that a contender read and did not write, as JSON can say it."""
+    assert isinstance(flows, pl.DataFrame)
+    return asdict(_checksum(flows.lazy(), _IDENTITY))
+
+
+def text_bytes(files: Sequence[Path]) -> int:
+    """How long the text of gzip objects is, as the end of each says: one member each, none of 4 GB."""
+    return sum(int.from_bytes(file.read_bytes()[-4:], "little") for file in files)
+
+
+def sums(files: Sequence[Path]) -> dict[str, int]:
+    """`records`, `bytes` and `packets` of some objects."""
+    totals = {"records": 0, "bytes": 0, "packets": 0}
+    for file in files:
+        flows = pl.read_csv(io.BytesIO(igzip.decompress(file.read_bytes())), separator=" ", infer_schema=False)
+        numbers = flows.select(pl.col("bytes", "packets").cast(pl.Int64, strict=False).sum())
+        for name, value in {"records": flows.height, **numbers.row(0, named=True)}.items():
+            totals[name] += value
+    return totals
+
+
+def same(said: Mapping[str, int], expected: Mapping[str, int], *, who: str) -> None:
+    """Refuse a contender that did not read what the objects hold.
+
+    Raises:
+        DisagreementError: it did not.
+    """
+    if said != expected:
+        raise DisagreementError(f"{who} read {dict(said)}, the objects hold {dict(expected)}")
 
 
 def of_ours(lake: Lake) -> tuple[Checksum, Checksum]:

@@ -4,7 +4,8 @@ Each is a function from a folder of objects and an address book to files in anot
 
     python -m benchmarks.contenders <name> <prepared folder> <folder for what it writes>
 
-They read local files, which is less than ours does; most of them do less besides: see LABELS.
+They read local files, which is less than ours does; most of them do less besides: see LABELS. One that writes nothing
+returns what can be compared instead: the length of the text, a frame, or sums over the objects that it read.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ from __future__ import annotations
 import gzip
 import json
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
-from benchmarks.measures import cpu_seconds, peak_mb
+from benchmarks.measures import cpu_seconds, peak_mb, wall_seconds
 
 THREADS = 2
 NUMBERS = ("version", "srcport", "dstport", "protocol", "packets", "bytes", "start", "end", "tcp_flags", "traffic_path")
@@ -30,7 +31,8 @@ _SAID = ("eni_id", "instance_id", "instance_name", "account_id", "subnet_id")
 _FEW = 10
 
 
-def _files(prepared: Path) -> list[Path]:
+def log_files(prepared: Path) -> list[Path]:
+    """The log objects of a prepared folder, sorted."""
     return sorted((prepared / "logs").rglob("*.log.gz"))
 
 
@@ -39,40 +41,42 @@ def _columns(file: Path) -> list[str]:
         return text.readline().split()
 
 
-def isal_gunzip(prepared: Path, out: Path) -> None:
+def isal_gunzip(prepared: Path, out: Path) -> Mapping[str, int]:
     """Decompress all objects, two at a time, and keep nothing."""
     from concurrent.futures import ThreadPoolExecutor
 
     from isal import igzip
 
     with ThreadPoolExecutor(THREADS) as pool:
-        list(pool.map(lambda file: len(igzip.decompress(file.read_bytes())), _files(prepared)))
+        lengths = pool.map(lambda file: len(igzip.decompress(file.read_bytes())), log_files(prepared))
+        return {"text_bytes": sum(lengths)}
 
 
-def zlib_gunzip(prepared: Path, out: Path) -> None:
+def zlib_gunzip(prepared: Path, out: Path) -> Mapping[str, int]:
     """As `isal_gunzip`, with Python's own gzip."""
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(THREADS) as pool:
-        list(pool.map(lambda file: len(gzip.decompress(file.read_bytes())), _files(prepared)))
+        lengths = pool.map(lambda file: len(gzip.decompress(file.read_bytes())), log_files(prepared))
+        return {"text_bytes": sum(lengths)}
 
 
 def _polars_frames(prepared: Path) -> Iterator[object]:
     import polars as pl
     from isal import igzip
 
-    for file in _files(prepared):
+    for file in log_files(prepared):
         columns = [name.replace("-", "_") for name in _columns(file)]
         types = {name: pl.Int64 if name in NUMBERS else pl.String for name in columns}
         text = igzip.decompress(file.read_bytes())
         yield pl.read_csv(text, separator=" ", null_values="-", has_header=False, skip_lines=1, schema=types)
 
 
-def polars_strings(prepared: Path, out: Path) -> None:
+def polars_strings(prepared: Path, out: Path) -> object:
     """Read all objects into one frame of text and numbers."""
     import polars as pl
 
-    pl.concat(_polars_frames(prepared))  # type: ignore[type-var]
+    return pl.concat(_polars_frames(prepared))  # type: ignore[type-var]
 
 
 def polars_parquet(prepared: Path, out: Path) -> None:
@@ -111,7 +115,7 @@ def pyarrow_parquet(prepared: Path, out: Path) -> None:
 
     pa.set_cpu_count(THREADS)
     writer: pyarrow.parquet.ParquetWriter | None = None
-    for file in _files(prepared):
+    for file in log_files(prepared):
         columns = [name.replace("-", "_") for name in _columns(file)]
         text = pa.csv.read_csv(
             pa.BufferReader(igzip.decompress(file.read_bytes())),
@@ -144,7 +148,7 @@ def duckdb_parquet(prepared: Path, out: Path) -> None:
     """Read, two joins with the owners of today, one Parquet file."""
     import duckdb
 
-    files = _files(prepared)
+    files = log_files(prepared)
     names = [name.replace("-", "_") for name in _columns(files[0])]
     types = {name: "BIGINT" if name in NUMBERS else "VARCHAR" for name in names}
     database = duckdb.connect(config={"threads": THREADS})
@@ -161,7 +165,7 @@ def duckdb_parquet(prepared: Path, out: Path) -> None:
 def chdb_parquet(prepared: Path, out: Path) -> None:
     """Read, two joins with the owners of today, one Parquet file: ClickHouse in the process."""
     chdb = import_module("chdb")
-    files = _files(prepared)
+    files = log_files(prepared)
     names = [name.replace("-", "_") for name in _columns(files[0])]
     schema = ", ".join(f"`{name}` Nullable({'Int64' if name in NUMBERS else 'String'})" for name in names)
     text = f"file('{prepared}/logs/**/*.log.gz', 'CustomSeparated', '{schema}', 'gzip')"
@@ -179,18 +183,28 @@ def chdb_parquet(prepared: Path, out: Path) -> None:
     chdb.query(f"{query} INTO OUTFILE '{out}/flows.parquet' FORMAT Parquet SETTINGS {settings}")
 
 
-def flowlogs_reader(prepared: Path, out: Path) -> None:
-    """Read every tenth object, line by line in Python, and keep nothing."""
+def few(files: list[Path]) -> list[Path]:
+    """The objects that a contender reads which is too slow for all of them."""
+    return files[::_FEW]
+
+
+def flowlogs_reader(prepared: Path, out: Path) -> Mapping[str, int]:
+    """Read a part of the objects, line by line in Python, and keep nothing."""
     flowlogs_reader = import_module("flowlogs_reader")
-    for file in _files(prepared)[::_FEW]:
+    records = sent_bytes = packets = 0
+    for file in few(log_files(prepared)):
         columns = [name.replace("-", "_") for name in _columns(file)]
         with gzip.open(file, "rt") as text:
             next(text)
             for line in text:
-                flowlogs_reader.FlowRecord(dict(zip(columns, line.split(), strict=True)))
+                record = flowlogs_reader.FlowRecord(dict(zip(columns, line.split(), strict=True)))
+                records += 1
+                sent_bytes += record.bytes or 0
+                packets += record.packets or 0
+    return {"records": records, "bytes": sent_bytes, "packets": packets}
 
 
-Contender = Callable[[Path, Path], None]
+Contender = Callable[[Path, Path], object]
 CONTENDERS: Mapping[str, Contender] = {
     work.__name__: work
     for work in (
@@ -198,8 +212,10 @@ CONTENDERS: Mapping[str, Contender] = {
         chdb_parquet, flowlogs_reader,
     )
 }  # fmt: skip
-# Those that are measured over a part of the objects only.
-PARTIAL = {"flowlogs_reader": _FEW}
+# Those that are measured over a part of the objects only, see `few`.
+PARTIAL = ("flowlogs_reader",)
+# Those whose work grows with the address book.
+JOINING = ("polars_parquet", "polars_delta", "duckdb_parquet", "chdb_parquet")
 _NEEDS = {"chdb_parquet": "chdb", "flowlogs_reader": "flowlogs_reader", "duckdb_parquet": "duckdb"}
 
 
@@ -208,9 +224,23 @@ def installed() -> list[str]:
     return [name for name in CONTENDERS if find_spec(_NEEDS.get(name, "polars")) is not None]
 
 
+def measure(name: str, prepared: Path, out: Path) -> dict[str, Any]:
+    """Let a contender work in this process.
+
+    Returns:
+        Of the process up to the end of the work: `cpu` and `wall` (seconds), `peak_mb`; of them `start_cpu` and
+        `start_wall` before the work; and `read`, what can be compared of a contender that writes nothing.
+    """
+    import_module(_NEEDS.get(name, "json"))
+    start = {"start_cpu": cpu_seconds(), "start_wall": wall_seconds()}
+    read = CONTENDERS[name](prepared, out)
+    cost = {"cpu": cpu_seconds(), "wall": wall_seconds(), "peak_mb": peak_mb()}
+    if name == "polars_strings":  # what comparing costs is not the contender's
+        from benchmarks.agreement import of_frame
+
+        read = of_frame(read)
+    return {**start, **cost, "read": read}
+
+
 if __name__ == "__main__":
-    _name, _prepared, _out = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
-    _began = time.monotonic()
-    CONTENDERS[_name](_prepared, _out)
-    _told = {"wall": time.monotonic() - _began, "cpu": cpu_seconds(), "peak_mb": peak_mb()}
-    sys.stdout.write("\n" + json.dumps(_told) + "\n")
+    sys.stdout.write("\n" + json.dumps(measure(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))) + "\n")

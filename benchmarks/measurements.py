@@ -8,23 +8,24 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from benchmarks.agreement import Checksum, agree, of_contender, of_ours
-from benchmarks.contenders import PARTIAL, installed
+from benchmarks.agreement import Checksum, agree, of_contender, of_ours, same, sums, text_bytes
+from benchmarks.contenders import JOINING, PARTIAL, few, installed, log_files
 from benchmarks.enrichment_inputs import HOUR, PLACES, START
 from benchmarks.object_server import ObjectServer, object_server
 from kentik_dagster.core.flow_log_keys import hour_of
 from kentik_dagster.lake.tables import Lake
 
 OURS = "kentik_dagster"
+BASELINE = "isal_gunzip"
 _PROJECT = Path(__file__).parents[1]
 _STAMP = "%Y%m%dT%H%MZ"
-Cost = Mapping[str, float]  # seconds `cpu` and `wall`, `peak_mb`; of ours also `imports` and `run`
+Cost = Mapping[str, Any]  # seconds `cpu` and `wall`, `peak_mb`; of ours also `imports`, `run` and `run_wall`
 
 
 @dataclass(kw_only=True)
@@ -32,7 +33,9 @@ class Results:
     """What was measured.
 
     Attributes:
+        objects: how many hold the records.
         rounds: of every round, the cost of each contender.
+        larger: likewise for each larger address book; of the contenders that look owners up, and of gunzip.
         nothing_new: the cost of a run over an hour of which everything is there.
         requests: of S3, by name: of one run over all objects, of one with nothing new, and of a tick of the sensor.
         table_bytes: bytes of each table after one run.
@@ -41,7 +44,9 @@ class Results:
     """
 
     options: argparse.Namespace
+    objects: int
     rounds: list[dict[str, Cost]] = field(default_factory=list)
+    larger: dict[int, list[dict[str, Cost]]] = field(default_factory=dict)
     stages: Cost = field(default_factory=dict)
     nothing_new: Cost = field(default_factory=dict)
     tick: Cost = field(default_factory=dict)
@@ -66,16 +71,23 @@ class Measurements:
         self._folder = folder
         self._progress = progress
         self._tell = tell
-        self._results = Results(options=options)
         self._windows = max(1, options.objects // PLACES)
+        self._results = Results(options=options, objects=self._windows * PLACES)
 
     def all(self) -> Results:
         """Make the objects, compare the contenders, and measure the rest."""
         options = self._results.options
-        self._progress(f"making {options.records:,} records in {self._windows * PLACES} objects")
-        self._prepare("all", records=options.records // self._windows, windows=self._windows)
-        for number in range(options.rounds):
-            self._results.rounds.append(self._round(f"round {number + 1} of {options.rounds}"))
+        for interfaces in options.interfaces:
+            inputs = "all" if interfaces == options.interfaces[0] else f"all of {interfaces}"
+            self._progress(f"{interfaces:,} interfaces: making {options.records:,} records")
+            self._prepare(
+                inputs, records=options.records // self._windows, windows=self._windows, interfaces=interfaces
+            )
+            contenders = [name for name in installed() if inputs == "all" or name in (BASELINE, *JOINING)]
+            rounds = self._results.rounds if inputs == "all" else self._results.larger.setdefault(interfaces, [])
+            for number in range(options.rounds):
+                of = f"{interfaces:,} interfaces, round {number + 1} of {options.rounds}"
+                rounds.append(self._round(of, inputs, contenders))
         self._progress("stage by stage, one thread")
         with object_server(self._folder / "all" / "logs") as server:
             lake = self._empty("out") / "lake"
@@ -87,19 +99,20 @@ class Measurements:
             self._imports()
         return self._results
 
-    def _round(self, of: str) -> dict[str, Cost]:
+    def _round(self, of: str, inputs: str, contenders: Sequence[str]) -> dict[str, Cost]:
         costs: dict[str, Cost] = {}
         read: dict[str, Checksum] = {}
-        for name in installed():
+        for name in contenders:
             self._progress(f"{of}: {name}")
             out = self._empty("out")
-            costs[name] = self._measured("contenders", None, name, str(self._folder / "all"), str(out))
-            checksum = of_contender(out)
+            cost = self._measured("contenders", None, name, str(self._folder / inputs), str(out))
+            checksum = of_contender(out) or self._without_files(name, inputs, cost["read"])
             if checksum is not None:
                 read[name] = checksum
+            costs[name] = self.as_if_of_all(cost) if name in PARTIAL else cost
         self._progress(f"{of}: {OURS}")
-        costs[OURS] = self._ours("all", HOUR, HOUR)
-        tables = of_ours(Lake(str(self._lake_of("all"))))
+        costs[OURS] = self._ours(inputs, HOUR, HOUR)
+        tables = of_ours(Lake(str(self._lake_of(inputs))))
         read |= dict(zip(("flow_logs", "enriched_flows"), tables, strict=True))
         first = next(iter(read))
         for name, checksum in read.items():
@@ -109,6 +122,22 @@ class Measurements:
             + ", ".join(f"{name} {cost['cpu']:.1f}" for name, cost in costs.items())
         )
         return costs
+
+    def _without_files(self, name: str, inputs: str, said: Mapping[str, Any]) -> Checksum | None:
+        """The checksum of a contender that wrote nothing; None: what it says is right, and is no checksum."""
+        files = log_files(self._folder / inputs)
+        if "fingerprint" in said:
+            return Checksum(**said)
+        same(said, sums(few(files)) if name in PARTIAL else {"text_bytes": text_bytes(files)}, who=name)
+        return None
+
+    def as_if_of_all(self, cost: Cost) -> Cost:
+        """What a contender would have cost for all records; that its process starts does not cost more."""
+        scale = self._results.options.records / cost["read"]["records"]
+        scaled = {
+            name: cost[f"start_{name}"] + scale * (cost[name] - cost[f"start_{name}"]) for name in ("cpu", "wall")
+        }
+        return {**cost, **scaled}
 
     def _ours(self, inputs: str, first: str, last: str) -> Cost:
         """A run over a bucket into an empty lake."""
@@ -123,7 +152,7 @@ class Measurements:
         return {**cost, "server": counted["cpu"]}
 
     def _nothing_new(self) -> None:
-        """Over the lake of the last round: the same run again, and a tick of the sensor."""
+        """Over the lake of the last round with the first address book: the same run again, and a tick of the sensor."""
         arguments = (str(self._lake_of("all")), "benchmark-logs", HOUR, HOUR)
         with object_server(self._folder / "all" / "logs") as server:
             self._progress("a run with nothing new")
@@ -172,12 +201,13 @@ class Measurements:
         )
         return file
 
-    def _prepare(self, name: str, *, records: int, windows: int) -> None:
-        """In a process of its own, so that nothing of it is measured."""
+    def _prepare(self, name: str, *, records: int, windows: int, interfaces: int = 0) -> None:
+        """In a process of its own, so that nothing of it is measured; 0 interfaces: as many as first asked for."""
+        interfaces = interfaces or self._results.options.interfaces[0]
         (self._folder / name).mkdir()
         code = (
             "from pathlib import Path; from benchmarks.enrichment_measured import prepare; "
-            f"prepare(Path({str(self._folder / name)!r}), interfaces={self._results.options.interfaces}, "
+            f"prepare(Path({str(self._folder / name)!r}), interfaces={interfaces}, "
             f"records={records}, windows={windows})"
         )
         subprocess.run([sys.executable, "-c", code], cwd=_PROJECT, check=True)
@@ -225,9 +255,8 @@ class Measurements:
         )
         if done.returncode:
             raise SystemExit(f"measuring {module} {arguments[0]} failed:\n{done.stderr[-4_000:]}")
-        cost: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-        scale = PARTIAL.get(arguments[0], 1)
-        return {name: value * scale if name in ("cpu", "wall") else value for name, value in cost.items()}
+        cost: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        return cost
 
 
 def _sizes(lake: Lake) -> dict[str, int]:

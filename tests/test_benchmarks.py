@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import gzip
 import re
 import subprocess
 import sys
@@ -10,14 +12,16 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from benchmarks.agreement import Checksum, DisagreementError, agree
-from benchmarks.contenders import installed
+from assets.sensors import SENSOR_SECONDS
+from benchmarks.agreement import Checksum, DisagreementError, agree, same, sums, text_bytes
+from benchmarks.contenders import few, installed, log_files, measure
 from benchmarks.enrichment import measured
 from benchmarks.enrichment_inputs import PLACES, Folder, made_up_book, organization
 from benchmarks.enrichment_measured import MEASUREMENTS, prepare
 from benchmarks.measurements import OURS as OUR_NAME
+from benchmarks.measurements import Measurements, Results
 from benchmarks.measures import Stages
-from benchmarks.report import LABELS
+from benchmarks.report import LABELS, costs
 from kentik_dagster.lake.tables import Lake
 
 RECORDS = 100 * PLACES
@@ -118,3 +122,41 @@ def test_contenders_that_read_other_records_are_not_compared() -> None:
     for other in (Checksum(**same | {"fingerprint": 8}, found=None), Checksum(**same, found=3)):
         with pytest.raises(DisagreementError):
             agree(one, other, who="one", whom="other")
+
+
+@pytest.mark.parametrize("name", ["isal_gunzip", "zlib_gunzip"])
+def test_gunzip_alone_is_held_to_the_length_of_the_text_that_the_objects_say(prepared: Path, name: str) -> None:
+    cost = measure(name, prepared, prepared)
+
+    whole = sum(len(gzip.decompress(file.read_bytes())) for file in log_files(prepared))
+    assert cost["read"] == {"text_bytes": text_bytes(log_files(prepared))} == {"text_bytes": whole}
+
+
+@pytest.mark.skipif("flowlogs_reader" not in installed(), reason="make bench installs it")
+def test_a_contender_of_a_part_of_the_objects_is_held_to_that_part(prepared: Path) -> None:
+    cost = measure("flowlogs_reader", prepared, prepared)
+
+    assert cost["read"] == sums(few(log_files(prepared)))
+    assert 0 < cost["start_cpu"] < cost["cpu"]
+
+
+def test_a_part_is_scaled_by_its_records_and_its_start_is_not(tmp_path: Path) -> None:
+    options = argparse.Namespace(records=1_000, objects=10)
+    measurements = Measurements(tmp_path, options, progress=lambda _: None, tell=print)
+    cost = {"cpu": 3.0, "start_cpu": 1.0, "wall": 5.0, "start_wall": 1.0, "peak_mb": 40.0, "read": {"records": 250}}
+
+    scaled = measurements.as_if_of_all(cost)
+
+    assert (scaled["cpu"], scaled["wall"], scaled["peak_mb"]) == (9.0, 17.0, 40.0)
+
+
+def test_what_a_contender_read_wrongly_is_named() -> None:
+    with pytest.raises(DisagreementError, match=r"reader read .*'records': 1.* hold .*'records': 2"):
+        same({"records": 1}, {"records": 2}, who="reader")
+
+
+def test_a_tick_of_the_sensor_is_counted_for_a_day_by_its_own_interval() -> None:
+    results = Results(options=argparse.Namespace(records=1), objects=1)
+    results.requests = {"run": {"GetObject": 1}, "tick": {"ListObjectsV2": 2}}
+
+    assert f"= {2 * 86_400 // SENSOR_SECONDS:,} a day" in costs(results)

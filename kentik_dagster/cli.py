@@ -86,6 +86,9 @@ def demo(folder: Path) -> None:
         _console.print()
         _console.print(summary(Lake(str(place.path / "lake"))))
         _console.print(f"\nThe Delta tables lie in {place.path / 'lake'}", soft_wrap=True)
+        _console.print(
+            f"Ask them: kentik-dagster sql --list; then with --config {folder / 'kentik.yaml'}", soft_wrap=True
+        )
         _console.print("Next: [bold]make dev[/bold] opens them, their lineage and backfills in the Dagster UI.")
         _end(failures)
 

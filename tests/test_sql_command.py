@@ -109,6 +109,20 @@ def test_the_query_comes_from_where_it_is_handy(ask: Ask, tmp_path: Path, how: s
     assert given[how].rows == "flows\n-----\n    2\n"
 
 
+def test_a_plan_is_shown_as_it_is_and_names_what_is_read(ask: Ask) -> None:
+    said = ask("EXPLAIN SELECT bytes FROM top_talkers WHERE hour = '2026-11-23T09'")
+
+    assert "\nlogical_plan\n" in f"\n{said.rows}"
+    assert "hour=2026-11-23T09/" in said.rows
+    assert "hour=2026-11-23T10/" not in said.rows
+
+
+def test_words_of_a_query_mean_nothing_by_themselves(ask: Ask) -> None:
+    said = ask("SELECT 'COPY; explain -- DELETE' AS explain, 'metric_series' AS b")
+
+    assert said.rows.splitlines()[-1] == "COPY; explain -- DELETE  metric_series"
+
+
 def test_csv_holds_every_row_and_writes_nested_values_as_json(ask: Ask) -> None:
     said = ask("--format", "csv", "SELECT hour, start_time, src_tags, dst_addr FROM enriched_flows ORDER BY hour")
 
@@ -202,6 +216,8 @@ def test_a_lake_in_s3_is_asked_alike(tmp_path: Path, aws: Emulator) -> None:
         "CREATE EXTERNAL TABLE mine STORED AS CSV LOCATION '{folder}/mine'",
         "COPY (SELECT 1 AS a) TO '{folder}/mine.csv'",
         "EXPLAIN ANALYZE COPY (SELECT 1 AS a) TO '{folder}/mine.csv'",
+        "EXPLAIN EXPLAIN COPY (SELECT 1 AS a) TO '{folder}/mine.csv'",
+        "COPY (SELECT 1 AS a) TO '{folder}/mine.csv' -- EXPLAIN",
         "/* SELECT */ COPY (SELECT 1 AS a) TO '{folder}/mine.csv' -- SELECT",
         "(COPY (SELECT 1 AS a) TO '{folder}/mine.csv')",
         "SELECT * FROM (COPY (SELECT 1 AS a) TO '{folder}/mine.csv')",
@@ -252,6 +268,7 @@ def test_a_table_that_is_not_there_is_not_made_by_asking(ask: Ask, lake: Path) -
         ("SELECT * FROM sales", "there is no table or view 'sales'. --list shows what there is."),
         ("SELECT * FROM transit_gateway_drops", "cannot be asked yet: the table flow_logs is not in"),
         ("SELECT 1 AS a, 2 AS a FROM enriched_flows", "AS"),
+        ("SELECT 1 AS a INTO mine", "leave out INTO"),
         ("SELECT (1", "the query ends where more is expected"),
         ("", "the query ends where more is expected"),
         ("SELECT *\nFROM enriched_flows\nWHERE )", "at Line: 3"),

@@ -40,8 +40,9 @@ MADE_BY = {
     "deletion_sweep": "the first sweep over log objects that were read",
 }
 _BEGIN_QUERIES = ("SELECT", "WITH", "VALUES", "EXPLAIN", "FROM", "")
+_PART_ROWS = 8_192
 _CHECKED = "query_that_is_checked"
-_EXPLAIN = re.compile(r"\s*explain(?:\s+(?:analyze|verbose))*\b", flags=re.IGNORECASE)
+_EXPLAIN = re.compile(r"\s*explain(?:\s+(?:analyze|verbose|format\s+\w+))*\b", flags=re.IGNORECASE)
 
 
 class QueryError(KentikDagsterError):
@@ -76,6 +77,8 @@ def answer(lake: Lake, query: str, *, memory: str = "2G") -> Answer:
     engine.run(f"SET datafusion.runtime.memory_limit = '{memory}'")
     engine.check(query)
     reader = engine.run(query)
+    if not reader.schema.names:
+        raise QueryError("the query has no columns: name some after SELECT, and leave out INTO")
     schema = _plain_schema(reader.schema)
     return Answer(schema, engine.batches(reader, schema))
 
@@ -108,7 +111,8 @@ class _Engine:
 
     def check(self, query: str) -> None:
         """That the text is one query: a view can be made of nothing else, and making it runs nothing."""
-        self.run(f"CREATE VIEW {_CHECKED} AS\n{_EXPLAIN.sub('', query, count=1)}")
+        explained = _EXPLAIN.match(query)
+        self.run(f"CREATE VIEW {_CHECKED} AS\n{query[explained.end() :] if explained else query}")
 
     def run(self, statement: str) -> pa.RecordBatchReader:
         try:
@@ -118,8 +122,8 @@ class _Engine:
 
     def batches(self, reader: pa.RecordBatchReader, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         try:
-            for batch in reader:
-                yield batch.cast(schema)
+            for rows in _brought_together(reader):
+                yield from rows.combine_chunks().cast(schema).to_batches()
         except (pa.ArrowException, OSError) as error:
             raise self._said(str(error), "") from error
 
@@ -161,6 +165,20 @@ class _Engine:
         )
 
 
+def _brought_together(reader: pa.RecordBatchReader) -> Iterator[pa.Table]:
+    """The rows in parts of some thousands: a join may give them one by one, and each part costs whoever writes it."""
+    part: list[pa.RecordBatch] = []
+    held = 0
+    for batch in reader:
+        part.append(batch)
+        held += batch.num_rows
+        if held >= _PART_ROWS:
+            yield pa.Table.from_batches(part)
+            part, held = [], 0
+    if part:
+        yield pa.Table.from_batches(part)
+
+
 def _first_word(statement: str) -> str:
     """The word in capitals, after comments."""
     begin = re.match(r"(?:\s|--[^\n]*\n|/\*.*?\*/|[(;])*(\w*)", statement, flags=re.DOTALL)
@@ -169,7 +187,7 @@ def _first_word(statement: str) -> str:
 
 def _no_column(name: str, valid: str) -> str:
     """Says which columns there are whose names are like it."""
-    columns = dict.fromkeys(column.split(".")[-1].strip(' "') for column in valid.split(","))
+    columns = dict.fromkeys(column.split(".")[-1].strip(' "') for column in valid.split(",") if column)
     plain = name.split(".")[-1].strip('"')
     near = _near(plain, list(columns))
     where = "--list and the name of a table or view shows its columns."

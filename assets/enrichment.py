@@ -121,12 +121,12 @@ class EnrichmentRun:
             except KentikDagsterError as error:
                 self._failures.append(f"{export} {hour}: {error}")
                 continue
+            self._context.log.info(f"{export} {hour}: {done.rows:,} rows enriched")
             ends = together([done.ends, on_the_way[hour]]) if hour in on_the_way else done.ends
             self._tell(export, hour, Enriched(rows=done.rows, ends=ends))
 
     def _tell(self, export: str, hour: str, done: Enriched) -> None:
         self._enriched.setdefault(export, []).append(done)
-        self._context.log.info(f"{export} {hour}: {done.rows:,} rows enriched")
         told = _told(export, done)
         self._context.add_asset_metadata(told, asset_key="enriched_flows", partition_key=flow_key(export, hour))
 

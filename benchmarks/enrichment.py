@@ -91,7 +91,7 @@ def show(results: Results, sizes: Sequence[int], records: int) -> None:
     Console(width=160).print(table)
     stages = Table(title="ours, in CPU seconds")
     columns = ("interfaces", "parse", "flow_logs", "enriched_flows besides", "of it enrichment alone",
-               "besides : flow_logs", "book loaded", "peak MB of that", "tables, against the smallest book")  # fmt: skip
+               "besides : flow_logs", "book loaded", "peak MB of that", "against the smallest book")  # fmt: skip
     for column in columns:
         stages.add_column(column, justify="right")
     # Without the book: it is loaded once for all hours of a run.

@@ -128,7 +128,7 @@ def ingest_hours(
     ends: defaultdict[str, list[pl.DataFrame]] = defaultdict(list)
     done = 0
     for batch in batches(pending.sort("hour", maintain_order=True)):
-        staging = BatchStaging(lake, export, known)
+        staging = BatchStaging(lake, export, known, hours=batch["hour"].n_unique())
         lines.append(_ingest_batch(bucket, lake, batch, staging, run_id, clock))
         if staging.enriched is not None:
             for hour, of_hour in staging.enriched.append(_as_read(lines[-1], staging)).items():

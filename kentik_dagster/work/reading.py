@@ -20,10 +20,11 @@ from kentik_dagster.core.flow_log_text import parse_text
 from kentik_dagster.core.parsed import Parsed
 from kentik_dagster.core.sampling import Rate, Sampler
 from kentik_dagster.errors import UnreadableObjectError
-from kentik_dagster.lake.staging import Staging
+from kentik_dagster.lake.staging import FILE_BYTES, Staging
 from kentik_dagster.lake.tables import Lake
 from kentik_dagster.work.enriching import EnrichedOnTheWay
 
+_LEAST_FILE_BYTES = 512 * 1024
 _TABLES = ("flow_logs", "firewall_logs", "rejected_records", "enriched_flows")
 
 
@@ -53,9 +54,15 @@ class Read:
 class BatchStaging:
     """Where the rows of a batch of objects of an export wait for their commit, by table and hour."""
 
-    def __init__(self, lake: Lake, export: str, known: Knowledge | None = None) -> None:
-        """`known`: with which flow records are enriched on their way; None: they are not."""
+    def __init__(self, lake: Lake, export: str, known: Knowledge | None = None, *, hours: int = 1) -> None:
+        """For a batch of so many `hours`.
+
+        Args:
+            known: with which flow records are enriched on their way; None: they are not.
+        """
         self.export = export
+        # Rows of many hours wait at the same time, and together hold no more than those of one.
+        self._file_bytes = max(_LEAST_FILE_BYTES, FILE_BYTES // hours)
         self.enriched: EnrichedOnTheWay | None = None
         self._lake = lake
         self._stagings: dict[tuple[str, str], Staging] = {}
@@ -68,7 +75,8 @@ class BatchStaging:
         """The staging of an hour of a table."""
         with self._lock:
             if (table, hour) not in self._stagings:
-                self._stagings[table, hour] = Staging(self._lake[table], {"export": self.export, "hour": hour})
+                partition = {"export": self.export, "hour": hour}
+                self._stagings[table, hour] = Staging(self._lake[table], partition, file_bytes=self._file_bytes)
             return self._stagings[table, hour]
 
     def all(self, table: str) -> list[Staging]:

@@ -159,7 +159,14 @@ def _goals(results: Results) -> str:
               hours["cpu"] / hour["cpu"]),
         ("from posted to queryable, p95", "2 minutes", "not measured here", ""),
     ]  # fmt: skip
-    return "## The goals\n\n" + _table(("", "at most", "measured", ""), rows)
+    again = results.hours["hours again"]
+    return (
+        "## The goals\n\n"
+        + _table(("", "at most", "measured", ""), rows)
+        + f"\n\nThe {results.options.hours} hours took {hours['cpu']:.0f} CPU seconds, and the same run again, with "
+        f"nothing to read, {again['cpu']:.0f}: listing, the tables' logs, and Dagster, which stores an event for each "
+        "table of each hour. Where the CPU of the whole job goes, the stages above say."
+    )
 
 
 def _goal(what: str, most: float, measured: float) -> tuple[str, str, str, str]:

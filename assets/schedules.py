@@ -1,10 +1,12 @@
 """Jobs, and the schedules of everything that no new log object asks for."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 
 import dagster as dg
 
 from assets.metadata_checks import SNAPSHOT_EVERY, SNAPSHOTS_RECENT
+from assets.metrics import MetricsConfig
 from assets.partitions import ACCOUNTS, REASON_TAG, Partitions
 from assets.runs import RANGE_END_TAG, RANGE_START_TAG
 from kentik_dagster.core.flow_log_keys import hour_of
@@ -87,11 +89,24 @@ def schedules(partitions: Partitions) -> list[dg.ScheduleDefinition]:
             return dg.RunRequest(partition_key=collected[0], tags=_SCHEDULED)
         return dg.RunRequest(tags=_SCHEDULED | {RANGE_START_TAG: collected[0], RANGE_END_TAG: collected[-1]})
 
+    # Not at the full hour either, and long after midnight: CloudWatch has most of them by then.
+    @dg.schedule(job=METRICS_JOB, cron_schedule="40 */6 * * *", default_status=_ON, execution_timezone="UTC")
+    def daily_metrics_every_six_hours(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
+        """Collects the datapoints of whole days, of the last three: they come up to two days late."""
+        today = context.scheduled_execution_time.replace(hour=0, minute=0, second=0, microsecond=0)
+        config = dg.RunConfig(ops={"metric_series": MetricsConfig(daily_only=True)})
+        for days in (3, 2, 1):
+            hour = hour_of(today - timedelta(days=days))
+            if partitions.hours.has_partition_key(hour):
+                run_key = f"{hour} as of {context.scheduled_execution_time:%Y-%m-%dT%H}"
+                yield dg.RunRequest(run_key, partition_key=hour, tags=_SCHEDULED, run_config=config)
+
     return [
         accounts_every_hour,
         metadata_every_quarter_hour,
         devices_every_quarter_hour,
         metrics_every_five_minutes,
+        daily_metrics_every_six_hours,
         upkeep_every_hour,
     ]
 

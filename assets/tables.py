@@ -12,7 +12,7 @@ from kentik_dagster.catalog.tables import TABLES
 def table_spec(
     name: str,
     *,
-    deps: Iterable[str | dg.AssetKey] = (),
+    deps: Iterable[str | dg.AssetKey | dg.AssetDep] = (),
     group: str,
     partitions_def: dg.PartitionsDefinition | None = None,
 ) -> dg.AssetSpec:

@@ -10,7 +10,9 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from kentik_dagster.configuration import Application, Configuration, Export, Geoip, Strict
+from kentik_dagster.configuration import Application, Configuration, Export, Geoip
+from kentik_dagster.configuration.metrics import Metrics
+from kentik_dagster.configuration.values import Strict
 from kentik_dagster.errors import ConfigurationError
 
 
@@ -80,6 +82,7 @@ def _absolute(place: str, path: Path) -> str:
 _PARTS: dict[str, tuple[type[Strict], str]] = {
     "exports": (Export, "this is an export: write its keys, beginning with `- name: ...`"),
     "applications": (Application, "this is an application: write it as {protocol: tcp, port: 9092, name: kafka}"),
+    "metrics": (Metrics, "these are keys: write `budget_per_run:`, `rules:` and so on; see docs/metrics.md"),
     "geoip": (Geoip, "these are keys: write `country:` and `as:`, each with the path of a .mmdb file"),
 }
 

@@ -163,3 +163,15 @@ class QueueError(AwsError):
             "listing meanwhile.",
             code,
         )
+
+
+class BudgetError(KentikDagsterError):
+    """A run would request more metrics than it may pay for; nothing was requested."""
+
+    def __init__(self, queries: int, cost: float, budget: float) -> None:
+        self.queries, self.cost, self.budget = queries, cost, budget
+        super().__init__(
+            f"this run would request {queries:,} metrics, which costs {cost:.2f}, and metrics.budget_per_run is "
+            f"{budget:.2f}. Nothing was requested. Ask for fewer hours at once, leave metrics out with metrics.rules "
+            "(docs/metrics.md), or raise the budget."
+        )

@@ -46,6 +46,7 @@ class OnePass:
     Args:
         tell: called with a sentence whenever something was done.
         working: called with a sentence about what is going on; each replaces the last.
+        scheduled_at: the instant that schedules are asked for; None: the present.
     """
 
     def __init__(
@@ -55,9 +56,11 @@ class OnePass:
         *,
         tell: Callable[[str], None],
         working: Callable[[str], None],
+        scheduled_at: datetime | None = None,
     ) -> None:
         self._repository = definitions.get_repository_def()
         self._definitions = definitions
+        self._scheduled_at = scheduled_at
         self._instance = instance
         self._tell = tell
         self._working = working
@@ -69,7 +72,9 @@ class OnePass:
         for name in names:
             schedule = self._repository.get_schedule_def(name)
             context = dg.build_schedule_context(
-                self._instance, scheduled_execution_time=datetime.now(UTC), repository_def=self._repository
+                self._instance,
+                scheduled_execution_time=self._scheduled_at or datetime.now(UTC),
+                repository_def=self._repository,
             )
             evaluation = schedule.evaluate_tick(context)
             for request in evaluation.run_requests or []:

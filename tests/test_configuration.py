@@ -470,7 +470,10 @@ def test_a_folder_is_no_file(tmp_path: Path) -> None:
         ("exports: [acme]", "exports[0]: this is an export: write its keys, beginning with `- name: ...`"),
         ("exports: [null]", "exports[0]: there is no value: write one, or leave the key out; see kentik.example.yaml"),
         ("export: []", "export: there is no such key. Did you mean 'exports'?"),
-        ("xyz: []", "xyz: there is no such key. The keys are lake, retention_days, applications, geoip, exports."),
+        (
+            "xyz: []",
+            "xyz: there is no such key. The keys are lake, retention_days, applications, geoip, metrics, exports.",
+        ),
         ("1: []", "1: there is no such key"),
         ("lake:", "lake: there is no value: write one, or leave the key out; see kentik.example.yaml"),
         ("lake: 5", "lake: this is text, and YAML reads it as something else: put quotes around it"),

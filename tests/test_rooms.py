@@ -44,7 +44,7 @@ _COMMANDS = (*_STEPS, "configuration_file", "resources", "assets", "code_locatio
 ROOMS = (
     Room("kentik_dagster/__init__.py", denied=("*",)),
     Room("kentik_dagster/errors.py"),
-    Room("kentik_dagster/configuration.py", ("errors",), ("pydantic",)),
+    Room("kentik_dagster/configuration", _PURE, ("pydantic",)),
     Room("kentik_dagster/configuration_file.py", ("errors", "configuration"), ("pydantic", "yaml")),
     Room("kentik_dagster/catalog", ("errors",), ("pyarrow",)),
     Room("kentik_dagster/core", _PURE, ("jmespath", "numpy", *_FRAMES),

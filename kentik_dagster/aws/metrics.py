@@ -1,124 +1,212 @@
-"""CloudWatch datapoints of one account and region."""
+"""CloudWatch series of one account and region: which there are, and their datapoints in a window of time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import polars as pl
-from botocore.exceptions import BotoCoreError, ClientError
 
-from kentik_dagster.aws.calls import Answer, all_pages, outcome_of
-from kentik_dagster.aws.sessions import AccountAccess, error_code
-from kentik_dagster.catalog.metrics import METRICS, Metric
+from kentik_dagster.aws.calls import Answer, all_pages
+from kentik_dagster.aws.sessions import AccountAccess
+from kentik_dagster.catalog.metrics import ALSO_CALLED, Metric
 from kentik_dagster.catalog.outcomes import Outcome
-from kentik_dagster.catalog.tables import TABLES
-from kentik_dagster.core.flow_log_keys import hour_of
-from kentik_dagster.core.metrics import Query, queries, requests, settled_until
-from kentik_dagster.core.schemas import polars_schema
+from kentik_dagster.core.metrics import Window, listed, requests
+from kentik_dagster.errors import AwsError
 
-_SERIES = polars_schema(TABLES["metric_series"])
+_POINTS: dict[str, pl.DataType | type[pl.DataType]] = {
+    "query": pl.UInt32,
+    "timestamp": pl.Datetime("us", time_zone="UTC"),
+    "value": pl.Float64,
+}
+# What GetMetricStatistics calls by name; all other statistics are percentiles and the like.
+_PLAIN = frozenset({"Sum", "Average", "Minimum", "Maximum", "SampleCount"})
 
 
 @dataclass(frozen=True, slots=True)
-class NamespaceSeries:
-    """The datapoints of one namespace in one account and region, and whether AWS let us see them.
+class Listed:
+    """The series of one namespace; rows of `metric_listings` without `listed_at`, meaningful where OBSERVED."""
 
-    Attributes:
-        rows: rows of `metric_series`; meaningful only where the outcome is OBSERVED.
-        requested: metrics that GetMetricData was asked for, which is what AWS charges.
-    """
-
-    account_id: str
-    region: str
-    namespace: str
     rows: pl.DataFrame
     answer: Answer
-    requested: int
-
-    @property
-    def outcome(self) -> Outcome:
-        """What became of the calls."""
-        return self.answer.outcome
 
 
-def collect_namespace(
-    account: AccountAccess, region: str, namespace: str, hour: datetime, *, clock: Callable[[], datetime]
-) -> NamespaceSeries:
-    """Every catalog metric of a namespace for one hour, up to the last period that no longer changes."""
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What became of one request.
+
+    Attributes:
+        namespaces: of its queries.
+        answer: `items` are CloudWatch's results; empty where it failed.
+    """
+
+    operation: str
+    namespaces: tuple[str, ...]
+    queries: int
+    answer: Answer
+
+
+@dataclass(slots=True)
+class Datapoints:
+    """The datapoints of the queries of one account and region.
+
+    Attributes:
+        points: `query` (the row's number in the plan), `timestamp`, `value`; in no order.
+        answered: the queries that CloudWatch answered in full, with or without datapoints.
+        asked: the requests, in order; some were asked again in parts.
+        refused: why the account could not be reached; nothing was asked then.
+    """
+
+    points: list[pl.DataFrame] = field(default_factory=list)
+    answered: list[int] = field(default_factory=list)
+    asked: list[Asked] = field(default_factory=list)
+    refused: AwsError | None = None
+
+
+def list_series(
+    account: AccountAccess, region: str, namespace: str, metrics: Sequence[Metric], *, clock: Callable[[], datetime]
+) -> Listed:
+    """The series of a namespace that are collected, under every name that AWS has for the namespace."""
     client = account.client("cloudwatch", region)
-    metrics = [metric for metric in METRICS if metric.namespace == namespace]
-    series = all_pages(client, "list_metrics", "Metrics", parameters={"Namespace": namespace}, clock=clock)
-    rows: list[dict[str, Any]] = []
-    asked = queries(series.items, metrics) if series.outcome is Outcome.OBSERVED else []
-    try:
-        for request in requests(asked, timedelta(hours=1)):
-            rows += _datapoints(client, request, hour, clock())
-    except (ClientError, BotoCoreError) as error:
-        series = Answer(
-            outcome=outcome_of(error),
-            items=[],
-            pages=series.pages,
-            started_at=series.started_at,
-            ended_at=clock(),
-            error_code=error_code(error),
-            error_message=" ".join(str(error).split())[:1000],
-        )
-    placed = [row | {"account_id": account.account_id, "region": region} for row in rows]
-    return NamespaceSeries(account.account_id, region, namespace, _frame(placed), series, len(asked))
+    series: list[Any] = []
+    answer: Answer | None = None
+    for name in (namespace, *ALSO_CALLED.get(namespace, ())):
+        answer = all_pages(client, "list_metrics", "Metrics", parameters={"Namespace": name}, clock=clock)
+        series += answer.items
+        if answer.outcome is not Outcome.OBSERVED:
+            break
+    assert answer is not None
+    rows = listed(series, metrics, account_id=account.account_id, region=region, namespace=namespace)
+    return Listed(rows, answer)
 
 
-def _datapoints(client: Any, request: Sequence[Query], hour: datetime, now: datetime) -> list[dict[str, Any]]:
-    end = settled_until(hour, request[0].metric.period_seconds, now)
-    if end <= hour:
-        return []
-    asked = {f"q{number}": query for number, query in enumerate(request)}
-    pages = client.get_paginator("get_metric_data").paginate(
-        MetricDataQueries=[_as_aws(name, query) for name, query in asked.items()],
-        StartTime=hour,
-        EndTime=end,
-        ScanBy="TimestampAscending",
-    )
-    return [
+def read_datapoints(
+    account: AccountAccess, region: str, plan: pl.DataFrame, window: Window, *, clock: Callable[[], datetime]
+) -> Datapoints:
+    """The datapoints of the queries of one account and region.
+
+    A request that fails is asked again namespace by namespace, so that one takes no other with it; where
+    GetMetricData is denied, GetMetricStatistics is asked series by series.
+
+    Args:
+        plan: rows of `core.metrics.plan`, and `query`, their number.
+    """
+    client = account.client("cloudwatch", region)
+    done = Datapoints()
+    is_denied = False
+    for request in requests(plan, window):
+        waiting = [request]
+        while waiting:
+            part = waiting.pop(0)
+            if is_denied:
+                if not _ask_statistics(client, part, window, done, clock):
+                    return done
+                continue
+            asked = _ask(client, part, window, clock)
+            if asked.answer.outcome is Outcome.DENIED:
+                is_denied = True
+                waiting.insert(0, part)
+                continue
+            if asked.answer.outcome is not Outcome.OBSERVED and len(asked.namespaces) > 1:
+                waiting = part.partition_by("namespace", maintain_order=True)
+                continue
+            done.asked.append(asked)
+            _keep(done, part, asked.answer)
+    return done
+
+
+def _ask(client: Any, part: pl.DataFrame, window: Window, clock: Callable[[], datetime]) -> Asked:
+    queries = [
         {
-            "namespace": asked[result["Id"]].metric.namespace,
-            "metric_name": asked[result["Id"]].metric.name,
-            "dimensions": {asked[result["Id"]].metric.dimension: asked[result["Id"]].dimension_value},
-            "statistic": asked[result["Id"]].statistic,
-            "period_seconds": asked[result["Id"]].metric.period_seconds,
-            "timestamp": timestamp,
-            "value": float(value),
-            "unit": asked[result["Id"]].metric.unit,
-            "hour": hour_of(hour),
-        }
-        for page in pages
-        for result in page["MetricDataResults"]
-        for timestamp, value in zip(result["Timestamps"], result["Values"], strict=True)
-        if hour <= timestamp < end
-    ]
-
-
-def _as_aws(name: str, query: Query) -> dict[str, Any]:
-    metric: Metric = query.metric
-    return {
-        "Id": name,
-        "MetricStat": {
-            "Metric": {
-                "Namespace": metric.namespace,
-                "MetricName": metric.name,
-                "Dimensions": [{"Name": metric.dimension, "Value": query.dimension_value}],
+            "Id": f"q{row['query']}",
+            "MetricStat": {
+                "Metric": _metric(row),
+                "Period": row["period_seconds"],
+                "Stat": row["statistic"],
             },
-            "Period": metric.period_seconds,
-            "Stat": query.statistic,
-        },
+        }
+        for row in part.iter_rows(named=True)
+    ]
+    parameters = {
+        "MetricDataQueries": queries,
+        "StartTime": window.start,
+        "EndTime": part["ends_at"].max(),
+        "ScanBy": "TimestampAscending",
     }
+    answer = all_pages(client, "get_metric_data", "MetricDataResults", parameters=parameters, clock=clock)
+    return Asked("get_metric_data", tuple(part["namespace"].unique(maintain_order=True)), part.height, answer)
 
 
-def _frame(rows: list[dict[str, Any]]) -> pl.DataFrame:
-    return pl.DataFrame(rows, schema=_SERIES).unique(
-        ["account_id", "region", "namespace", "metric_name", "dimensions", "statistic", "period_seconds", "timestamp"],
-        keep="last",
-        maintain_order=True,
-    )
+def _keep(done: Datapoints, part: pl.DataFrame, answer: Answer) -> None:
+    """The points of CloudWatch's results. One query may be answered in several pieces; the last says how it ended."""
+    queries: list[int] = []
+    counts: list[int] = []
+    timestamps: list[datetime] = []
+    values: list[float] = []
+    status: dict[int, str] = {}
+    for result in answer.items:
+        query = int(result["Id"][1:])
+        status[query] = result.get("StatusCode") or "Complete"
+        queries.append(query)
+        counts.append(len(result["Values"]))
+        timestamps += result["Timestamps"]
+        values += result["Values"]
+    complete = [query for query in part["query"] if status.get(query) == "Complete"]
+    done.answered += complete
+    numbers = pl.Series(queries, dtype=pl.UInt32).repeat_by(pl.Series(counts, dtype=pl.UInt32)).explode(
+        empty_as_null=False
+    )  # fmt: skip
+    points = pl.DataFrame({"query": numbers, "timestamp": timestamps, "value": values}, schema=_POINTS)
+    done.points.append(points.filter(pl.col("query").is_in(complete)))
+
+
+def _ask_statistics(
+    client: Any, part: pl.DataFrame, window: Window, done: Datapoints, clock: Callable[[], datetime]
+) -> bool:
+    """Ask for each series by itself; False where that is denied, too, and no other needs to be asked for."""
+    series = ["namespace", "metric_name", "dimensions", "period_seconds"]
+    for rows in part.partition_by(series, maintain_order=True):
+        first = rows.row(0, named=True)
+        numbers = dict(zip(rows["statistic"], rows["query"], strict=True))
+        plain, other = [name for name in numbers if name in _PLAIN], [name for name in numbers if name not in _PLAIN]
+        for key, names in (("Statistics", plain), ("ExtendedStatistics", other)):
+            if not names:
+                continue
+            parameters = {
+                **_metric(first),
+                "StartTime": window.start,
+                "EndTime": first["ends_at"],
+                "Period": first["period_seconds"],
+                key: names,
+            }
+            answer = all_pages(client, "get_metric_statistics", "Datapoints", parameters=parameters, clock=clock)
+            done.asked.append(Asked("get_metric_statistics", (first["namespace"],), len(names), answer))
+            if answer.outcome is Outcome.OBSERVED:
+                done.answered += [numbers[name] for name in names]
+                done.points += [_points(numbers[name], name, answer.items) for name in names]
+            if answer.outcome is Outcome.DENIED:
+                return False
+    return True
+
+
+def _points(query: int, statistic: str, items: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+    found = [(item["Timestamp"], _value(item, statistic)) for item in items if _value(item, statistic) is not None]
+    rows: Iterator[tuple[int, datetime, float | None]] = ((query, at, value) for at, value in found)
+    return pl.DataFrame(list(rows), schema=_POINTS, orient="row")
+
+
+def _value(item: Mapping[str, Any], statistic: str) -> float | None:
+    value = item.get(statistic, item.get("ExtendedStatistics", {}).get(statistic))
+    return None if value is None else float(value)
+
+
+def _metric(row: Mapping[str, Any]) -> dict[str, Any]:
+    dimensions = row["dimensions"]
+    pairs = dimensions.items() if isinstance(dimensions, dict) else ((one["key"], one["value"]) for one in dimensions)
+    return {
+        "Namespace": row["listed_as"],
+        "MetricName": row["metric_name"],
+        "Dimensions": [{"Name": name, "Value": value} for name, value in pairs],
+    }

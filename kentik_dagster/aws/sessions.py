@@ -20,7 +20,8 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from kentik_dagster.aws.pace import Pace
 from kentik_dagster.catalog.network import PACE
 from kentik_dagster.catalog.outcomes import EXPIRED_CODES
-from kentik_dagster.configuration import ROLE_ARN, Export
+from kentik_dagster.configuration import Export
+from kentik_dagster.configuration.values import ROLE_ARN
 from kentik_dagster.errors import AwsError, RoleRefusedError
 
 _SESSION_SECONDS = 3600

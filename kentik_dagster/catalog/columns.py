@@ -106,10 +106,12 @@ COLUMNS = {column.name: column for column in (
     Column("eni_entity_name",     TEXT,      "name of what is behind the interface: instance, NAT gateway, load balancer, ..."),
     Column("security_group_ids",  TEXT_LIST, "security groups of the interface"),
     # metrics
+    Column("listed_as",           TEXT,      "CloudWatch namespace as the account has it, where AWS writes it in two ways"),
+    Column("listed_at",           INSTANT,   "when CloudWatch was last seen to have it"),
     Column("namespace",           TEXT,      "CloudWatch namespace"),
     Column("metric_name",         TEXT,      "CloudWatch metric"),
     Column("dimensions",          TEXT_MAP,  "dimensions of the series by name"),
-    Column("statistic",           TEXT,      "Sum, Average, Minimum, Maximum or SampleCount"),
+    Column("statistic",           TEXT,      "Sum, Average, Minimum, Maximum, SampleCount or a percentile such as p99"),
     Column("period_seconds",      INT32,     "length of the period", "s"),
     Column("timestamp",           INSTANT,   "metrics: start of the period; firewall logs: when the event happened"),
     Column("value",               FLOAT64,   "value of the statistic"),

@@ -195,10 +195,17 @@ TABLES = {
             ),
         ),
         Table(
+            name="metric_listings",
+            row="a CloudWatch series that is collected; one without a metric_name says that the namespace was listed",
+            columns=_columns("account_id region namespace listed_as metric_name dimensions listed_at"),
+            partition_by=("account_id",),
+        ),
+        Table(
             name="metric_series",
             row="a CloudWatch datapoint of one metric, one set of dimensions, one statistic",
             columns=_columns(
-                "account_id region namespace metric_name dimensions statistic period_seconds timestamp value unit hour"
+                "account_id region namespace metric_name dimensions statistic period_seconds timestamp value unit hour "
+                "resource_type resource_id"
             ),
             partition_by=("hour",),
             statistics=("timestamp",),

@@ -280,6 +280,38 @@ SELECT export, hour, log_type, outcome,
 FROM flow_log_objects
 GROUP BY export, hour, log_type, outcome;
 
+-- metrics_by_resource: one row is a CloudWatch datapoint with the name that its resource had at the time, and as a rate
+--   account_id, region, namespace, metric_name, dimensions, statistic, period_seconds, timestamp, value, unit, hour
+--   resource_type, resource_id   as current_resources has them; empty where network metadata has no such resource
+--   resource_name, resource_tags of the resource as of the timestamp; empty before the first snapshot that saw it
+--   per_second                   of sums: value / period_seconds
+--   bits_per_second              of sums of bytes: 8 * value / period_seconds
+CREATE VIEW metrics_by_resource AS
+SELECT m.account_id, m.region, m.namespace, m.metric_name, m.dimensions, m.statistic, m.period_seconds, m.timestamp,
+  m.value, m.unit, m.hour, m.resource_type, m.resource_id, named.resource_name, named.resource_tags,
+  CASE WHEN m.statistic = 'Sum' THEN m.value / m.period_seconds END AS per_second,
+  CASE WHEN m.statistic = 'Sum' AND m.unit = 'Bytes' THEN 8.0 * m.value / m.period_seconds END AS bits_per_second
+FROM metric_series AS m LEFT JOIN (
+  SELECT measured.account_id AS of_account, measured.region AS of_region, measured.resource_type AS of_type,
+    measured.resource_id AS of_id, measured.timestamp AS measured_at, states.name AS resource_name,
+    states.tags AS resource_tags
+  FROM (
+    SELECT DISTINCT account_id, region, resource_type, resource_id, timestamp FROM metric_series
+  ) AS measured JOIN (
+    SELECT account_id, region, resource_type, resource_id, name, tags, change, observed_at,
+      LEAD(observed_at) OVER (
+        PARTITION BY account_id, region, resource_type, resource_id ORDER BY observed_at
+      ) AS observed_next
+    FROM metadata_changes
+  ) AS states
+  ON measured.account_id = states.account_id AND measured.region = states.region
+    AND measured.resource_type = states.resource_type AND measured.resource_id = states.resource_id
+  WHERE states.change <> 'removed' AND states.observed_at <= measured.timestamp
+    AND (states.observed_next IS NULL OR measured.timestamp < states.observed_next)
+) AS named
+ON m.account_id = named.of_account AND m.region = named.of_region AND m.resource_type = named.of_type
+  AND m.resource_id = named.of_id AND m.timestamp = named.measured_at;
+
 -- current_resources: one row is a resource that stands: the last change of it, if it was not removed
 --   all columns of metadata_changes; a resource that several accounts see is there once, as its owner sees it
 --   seen_from               the accounts that see it

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
+from kentik_dagster.catalog.metrics import METRICS_SERVICE
 from kentik_dagster.core.schemas import require
 
 ROLE = pl.col("operation") == "assume_role"
@@ -14,8 +15,12 @@ _DEGRADED = ("denied", "unavailable")
 
 
 def calls_of(accounts: pl.DataFrame, calls: pl.DataFrame) -> pl.DataFrame:
-    """The calls in some accounts, those of `collectible_accounts`: what left or is blocked is no concern any more."""
-    return calls.join(accounts.select("account_id"), on="account_id", how="semi")
+    """The calls for network metadata in some accounts, those of `collectible_accounts`.
+
+    What left or is blocked is no concern any more; metrics have a check of their own.
+    """
+    ours = calls.filter(pl.col("service") != METRICS_SERVICE)
+    return ours.join(accounts.select("account_id"), on="account_id", how="semi")
 
 
 def unreachable_accounts(calls: pl.DataFrame) -> pl.DataFrame:

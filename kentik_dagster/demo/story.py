@@ -113,7 +113,9 @@ def run_demo(
             definitions = build_definitions(
                 configuration, endpoint_url=emulator.endpoint_url, stopped_at=stopped_at, loggers=loggers
             )
-            one_pass = OnePass(definitions, instance, tell=tell, working=working)
+            # Metrics are those of the half hour, whenever the demo runs again.
+            read_at = folder.start + timedelta(minutes=MINUTES) + _AGE
+            one_pass = OnePass(definitions, instance, tell=tell, working=working, scheduled_at=read_at)
             if ask_sensors:
                 one_pass.ask_sensors()
             one_pass.ask_schedules(schedules)

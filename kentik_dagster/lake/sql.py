@@ -36,6 +36,7 @@ MADE_BY = {
     "rejected_records": "the first run that reads log objects",
     "enriched_flows": "the first run that resolves the ends of flows that were read",
     "cloud_devices": "the first look at who sends logs, every five minutes",
+    "metric_listings": "the first reading of CloudWatch metrics",
     "metric_series": "the first reading of CloudWatch metrics",
     "deletion_sweep": "the first sweep over log objects that were read",
 }

@@ -15,6 +15,7 @@ from kentik_dagster.aws.calls import MALFORMED, outcome_of
 from kentik_dagster.aws.fan_out import Observation
 from kentik_dagster.aws.network import observe_account
 from kentik_dagster.aws.sessions import ExportAccess
+from kentik_dagster.catalog.metrics import METRICS_SERVICE
 from kentik_dagster.catalog.outcomes import Outcome
 from kentik_dagster.catalog.tables import TABLES
 from kentik_dagster.configuration import Export
@@ -208,9 +209,13 @@ def _with_calls(there: pl.DataFrame, calls: pl.DataFrame) -> pl.DataFrame:
     )
     kept = there.join(calls, on=identity, how="anti")
     if calls.height > 1:  # the account was reached, and asked everything that is to be asked
+        is_ours = pl.col("service") != METRICS_SERVICE
         kept = kept.with_columns(
-            outcome=pl.lit(str(Outcome.SKIPPED)),
-            error_code=pl.lit("NotCollected"),
-            error_message=pl.lit("this region or operation is not collected any more; what is known of it stays"),
+            pl.when(is_ours).then(pl.lit(str(Outcome.SKIPPED))).otherwise("outcome").alias("outcome"),
+            pl.when(is_ours).then(pl.lit("NotCollected")).otherwise("error_code").alias("error_code"),
+            pl.when(is_ours)
+            .then(pl.lit("this region or operation is not collected any more; what is known of it stays"))
+            .otherwise("error_message")
+            .alias("error_message"),
         )
     return pl.concat([kept, new.select(there.columns)]).sort(identity)

@@ -41,7 +41,8 @@ GRAPH = {
     "enriched_flows": (("address_book", "firewall_logs", "flow_logs"), "export x hour"),
     "deletion_sweep": (("firewall_logs", "flow_log_objects", "flow_logs"), "export x hour"),
     "cloud_devices": (("address_book", "firewall_logs", "flow_logs"), "none"),
-    "metric_series": (("org_accounts",), "hour"),
+    "metric_listings": (("org_accounts",), "none"),
+    "metric_series": (("metadata_changes", "metric_listings", "org_accounts"), "hour"),
     "lake_upkeep": ((), "none"),
 }
 
@@ -109,6 +110,7 @@ def test_each_export_has_a_sensor_and_the_rest_has_schedules(definitions: dg.Def
         "metadata_every_quarter_hour": "*/15 * * * *",
         "devices_every_quarter_hour": "5,20,35,50 * * * *",
         "metrics_every_five_minutes": "*/5 * * * *",
+        "daily_metrics_every_six_hours": "40 */6 * * *",
         "upkeep_every_hour": "25 * * * *",
     }
 
@@ -126,6 +128,20 @@ def test_the_metrics_schedule_asks_for_no_hour_before_the_first_export(definitio
     assert asked(datetime(2026, 11, 1, 0, 5, tzinfo=UTC)) == ["2026-11-01T00"]
     assert asked(datetime(2026, 11, 1, 1, 5, tzinfo=UTC)) == ["2026-11-01T00"]
     assert asked(datetime(2026, 10, 31, 1, 5, tzinfo=UTC)) == []
+
+
+def test_datapoints_of_whole_days_are_asked_for_again_on_the_days_after(definitions: dg.Definitions) -> None:
+    repository = definitions.get_repository_def()
+    at = datetime(2026, 11, 3, 6, 40, tzinfo=UTC)
+
+    with dg.build_schedule_context(
+        dg.DagsterInstance.ephemeral(), scheduled_execution_time=at, repository_def=repository
+    ) as context:
+        tick = repository.get_schedule_def("daily_metrics_every_six_hours").evaluate_tick(context)
+
+    requests = tick.run_requests or []
+    assert [request.partition_key for request in requests] == ["2026-11-01T00", "2026-11-02T00"]
+    assert {request.run_config["ops"]["metric_series"]["config"]["daily_only"] for request in requests} == {True}
 
 
 def test_dagster_finds_the_definitions_valid(tmp_path: Path) -> None:

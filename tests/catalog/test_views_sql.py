@@ -278,3 +278,36 @@ def test_a_view_over_a_view_reads_what_that_one_reads() -> None:
 
 def test_current_resources_are_those_of_the_metadata_document() -> None:
     assert READY_VIEWS["current_resources"].query == EACH_RESOURCE_ONCE.rstrip()
+
+
+# --- metrics ------------------------------------------------------------------------------------------------------
+
+
+def test_a_datapoint_has_the_name_that_its_resource_had_at_the_time_and_is_a_rate() -> None:
+    place = {"account_id": "111122223333", "region": "eu-west-1", "resource_type": "nat_gateway"}
+    gateway = place | {"resource_id": "nat-1"}
+    point = gateway | {"namespace": "AWS/NATGateway", "metric_name": "BytesOutToSource", "unit": "Bytes",
+                       "statistic": "Sum", "period_seconds": 60, "value": 600.0}  # fmt: skip
+    at = [datetime(2026, 11, 23, hour, tzinfo=UTC) for hour in range(8, 13)]
+
+    rows = asked(
+        "metrics_by_resource",
+        metric_series=[
+            *(point | {"timestamp": instant} for instant in at),
+            point | {"timestamp": at[1], "resource_id": "nat-2", "statistic": "Maximum"},
+        ],
+        metadata_changes=[
+            gateway | {"name": "old", "change": "added", "observed_at": at[1]},
+            gateway | {"name": "new", "change": "changed", "observed_at": at[2]},
+            gateway | {"name": "new", "change": "removed", "observed_at": at[4]},
+        ],
+    )
+
+    assert [(row["timestamp"], row.get("resource_name")) for row in rows if row["resource_id"] == "nat-1"] == [
+        (at[0], None),
+        (at[1], "old"),
+        (at[2], "new"),
+        (at[3], "new"),
+        (at[4], None),
+    ]
+    assert {(row.get("per_second"), row.get("bits_per_second")) for row in rows} == {(10.0, 80.0), (None, None)}

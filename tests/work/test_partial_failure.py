@@ -17,7 +17,6 @@ from kentik_dagster.configuration import Export
 from kentik_dagster.demo.emulator_process import Emulator
 from kentik_dagster.lake.tables import Lake
 from kentik_dagster.work.ingest import ingest_hour
-from kentik_dagster.work.metrics import collect_hour
 from kentik_dagster.work.sweep import sweep_hour
 from tests.work.logs import REGION, log_objects
 from tests.work.refusing_aws import RefusingAws
@@ -88,24 +87,3 @@ def test_a_refused_deletion_is_a_failed_line_with_the_missing_action(
     assert swept["outcome"].unique().to_list() == ["failed"]
     assert "s3:DeleteObject" in swept["error"][0]
     assert LogBucket(reached).objects([START.date()]).height == listed.height
-
-
-def test_a_refused_namespace_keeps_the_datapoints_that_were_there(export: Export, lake: Lake, aws: RefusingAws) -> None:
-    point = {
-        "MetricName": "NetworkIn", "Dimensions": [{"Name": "InstanceId", "Value": "i-partly-refused"}],
-        "Timestamp": START + timedelta(minutes=5), "Value": 7.0, "Unit": "Bytes",
-    }  # fmt: skip
-    boto3.client("cloudwatch", region_name=REGION).put_metric_data(Namespace="AWS/EC2", MetricData=[point])
-    reached = access(export)
-    accounts = dict.fromkeys([reached.primary.account_id], reached)
-    before = collect_hour(accounts, lake, HOUR, clock=clock)
-    rows = lake["metric_series"].read()
-
-    aws.refuses = lambda request: "GetMetricData" in request.target
-    after = collect_hour(accounts, lake, HOUR, clock=clock)
-
-    assert before.rows > 0
-    assert after.rows == before.rows
-    assert lake["metric_series"].read().equals(rows)
-    assert set(after.failures["namespace"]) <= {"AWS/EC2", "AWS/NATGateway"}
-    assert after.failures["outcome"].unique().to_list() == ["denied"]

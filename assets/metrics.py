@@ -100,14 +100,20 @@ def metric_assets(configuration: Configuration, partitions: Partitions) -> list[
 
 def _tell(context: dg.AssetExecutionContext, result: WindowCollected, number: int, made: Plan) -> None:
     asked_for = set(context.partition_keys)
-    for hour, rows in result.rows.items():
+    for hour, summary in result.hours.items():
         if hour in asked_for:
-            context.log.info(f"{hour}: {rows.height:,} datapoints ({number} of {len(made.windows)} windows)")
-            context.add_asset_metadata(_of_hour(rows), partition_key=hour)
+            said = _of_hour(summary)
+            context.log.info(
+                f"{hour}: {said['dagster/partition_row_count']:,} datapoints ({number} of {len(made.windows)} windows)"
+            )
+            context.add_asset_metadata(said, partition_key=hour)
 
 
-def _of_hour(rows: pl.DataFrame) -> dict[str, Any]:
-    return {"dagster/partition_row_count": rows.height, "series": dg.MetadataValue.md(namespace_pictures(rows))}
+def _of_hour(summary: pl.DataFrame) -> dict[str, Any]:
+    return {
+        "dagster/partition_row_count": summary["datapoints"].sum(),
+        "namespaces": dg.MetadataValue.md(namespace_pictures(summary)),
+    }
 
 
 def _summary(configuration: Configuration, made: Plan, results: list[WindowCollected]) -> dg.MaterializeResult:

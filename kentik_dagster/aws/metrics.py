@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -39,7 +39,7 @@ class Asked:
 
     Attributes:
         namespaces: of its queries.
-        answer: `items` are CloudWatch's results; empty where it failed.
+        answer: without its items, which are datapoints now.
     """
 
     operation: str
@@ -112,8 +112,8 @@ def read_datapoints(
             if asked.answer.outcome is not Outcome.OBSERVED and len(asked.namespaces) > 1:
                 waiting = part.partition_by("namespace", maintain_order=True)
                 continue
-            done.asked.append(asked)
             _keep(done, part, asked.answer)
+            done.asked.append(replace(asked, answer=replace(asked.answer, items=[])))
     return done
 
 
@@ -182,7 +182,8 @@ def _ask_statistics(
                 key: names,
             }
             answer = all_pages(client, "get_metric_statistics", "Datapoints", parameters=parameters, clock=clock)
-            done.asked.append(Asked("get_metric_statistics", (first["namespace"],), len(names), answer))
+            kept = replace(answer, items=[])
+            done.asked.append(Asked("get_metric_statistics", (first["namespace"],), len(names), kept))
             if answer.outcome is Outcome.OBSERVED:
                 done.answered += [numbers[name] for name in names]
                 done.points += [_points(numbers[name], name, answer.items) for name in names]

@@ -208,7 +208,7 @@ TABLES = {
                 "resource_type resource_id"
             ),
             partition_by=("hour",),
-            statistics=("timestamp",),
+            statistics=("account_id", "timestamp"),
         ),
         Table(
             name="deletion_sweep",

@@ -14,36 +14,31 @@ _BLOCKS = "▁▂▃▄▅▆▇█"
 _WIDTH = 30
 
 
-def namespace_pictures(rows: pl.DataFrame) -> str:
-    """For each namespace its series, its datapoints, and how its busiest sum went, or a metric where it has no sums.
+def namespace_pictures(summary: pl.DataFrame) -> str:
+    """For each namespace its datapoints, and how its busiest sum went, or the mean of a metric where it has no sums.
 
     Args:
-        rows: of `metric_series`.
+        summary: one row per `namespace`, `metric_name`, `statistic`, `timestamp`: `datapoints`, `total`, `mean`.
 
     Returns:
         A Markdown table.
     """
-    head = "| namespace | series | datapoints | metric | from first to last |\n|---|---:|---:|---|---|"
-    lines = [
-        _line(str(namespace), part)
-        for (namespace,), part in rows.sort("namespace").group_by("namespace", maintain_order=True)
-    ]
-    return "\n".join([head, *lines])
+    head = "| namespace | datapoints | metric | from first to last |\n|---|---:|---|---|"
+    parts = summary.sort("namespace").partition_by("namespace", maintain_order=True)
+    return "\n".join([head, *map(_line, parts)])
 
 
-def _line(namespace: str, rows: pl.DataFrame) -> str:
-    series = rows.select("account_id", "region", "metric_name", "dimensions", "statistic").n_unique()
+def _line(rows: pl.DataFrame) -> str:
     sums = rows.filter(pl.col("statistic") == "Sum")
-    totals = (
-        sums.group_by("metric_name").agg(pl.col("value").sum()).sort("value", "metric_name", descending=[True, False])
+    by_size = (
+        sums.group_by("metric_name").agg(pl.col("total").sum()).sort("total", "metric_name", descending=[True, False])
     )
-    name = totals["metric_name"][0] if totals.height else rows["metric_name"].min()
-    shown = (sums if totals.height else rows).filter(pl.col("metric_name") == name)
-    over_time = shown.group_by("timestamp").agg(
-        (pl.col("value").sum() if totals.height else pl.col("value").mean()).alias("value")
-    )
-    values = over_time.sort("timestamp")["value"].tail(_WIDTH).to_list()
-    return f"| {_cell(namespace)} | {series:,} | {rows.height:,} | {_cell(str(name))} | {sparkline(values)} |"
+    name = by_size["metric_name"][0] if by_size.height else rows["metric_name"].min()
+    shown = (sums if by_size.height else rows).filter(pl.col("metric_name") == name).sort("timestamp", "statistic")
+    over_time = shown.unique("timestamp", keep="first", maintain_order=True)
+    values = over_time["total" if by_size.height else "mean"].tail(_WIDTH).to_list()
+    count = rows["datapoints"].sum()
+    return f"| {_cell(rows['namespace'][0])} | {count:,} | {_cell(str(name))} | {sparkline(values)} |"
 
 
 def sparkline(values: Sequence[float]) -> str:

@@ -81,6 +81,11 @@ class Snapshot:
         """The rows of `files` that are of one partition; all of them for an empty mapping."""
         return self.files.filter(*(pl.col(f"partition.{name}") == value for name, value in partition.items()))
 
+    def files_holding(self, partition: Mapping[str, str], column: str, values: Collection[str]) -> pl.DataFrame:
+        """The rows of `files_of` that may hold one of some values of a column, as far as Delta's statistics say."""
+        files = self.files_of(partition)
+        return files.filter(_may_hold(files, column, values)) if values else files.clear()
+
     def scan(self, partition: Mapping[str, str] | None = None) -> pl.LazyFrame:
         """The rows of one partition, or of the whole table."""
         frame = pl.scan_delta(self.handle, storage_options=dict(self.storage_options) or None)

@@ -5,7 +5,7 @@ All of them go through `converge`, and all of them may be repeated: a second cal
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import polars as pl
 
@@ -84,17 +84,28 @@ def merge_partition(
     return merge_partitions(table, [(partition, merged)])[0]
 
 
-def merge_partitions(table: LakeTable, wanted: Sequence[PartitionRows]) -> list[pl.DataFrame]:
-    """Like `merge_partition`, for several partitions in one commit."""
+def merge_partitions(
+    table: LakeTable, wanted: Sequence[PartitionRows], *, holding: tuple[str, Collection[str]] | None = None
+) -> list[pl.DataFrame]:
+    """Like `merge_partition`, for several partitions in one commit.
+
+    Args:
+        holding: a column and some of its values. Only the files that may hold them are read and replaced, so that
+            memory holds a part of a partition; `merged` gets, and this returns, the rows of these files alone.
+    """
     latest = [no_rows(table.table) for _ in wanted]
     staged: list[list[StagedFile]] = [[] for _ in wanted]
     made_from: list[frozenset[str] | None] = [None for _ in wanted]
 
     def plan(snapshot: Snapshot) -> Change | None:
         add, remove = [], [snapshot.files.clear()]
-        there = snapshot.read_each([partition for partition, _ in wanted])
-        for number, (partition, merged) in enumerate(wanted):
-            files = snapshot.files_of(partition)
+        if holding is None:
+            there = snapshot.read_each([partition for partition, _ in wanted])
+            held = [snapshot.files_of(partition) for partition, _ in wanted]
+        else:
+            held = [snapshot.files_holding(partition, *holding) for partition, _ in wanted]
+            there = [_rows_of(snapshot, files, table) for files in held]
+        for number, ((partition, merged), files) in enumerate(zip(wanted, held, strict=True)):
             paths = frozenset(files["path"])
             if made_from[number] != paths:
                 latest[number] = rows = _complete(merged(there[number]), table)
@@ -108,6 +119,10 @@ def merge_partitions(table: LakeTable, wanted: Sequence[PartitionRows]) -> list[
 
     converge(table, [partition_lock(table.table, partition) for partition, _ in wanted], plan)
     return latest
+
+
+def _rows_of(snapshot: Snapshot, files: pl.DataFrame, table: LakeTable) -> pl.DataFrame:
+    return pl.concat([no_rows(table.table), *(_complete(snapshot.read_file(path), table) for path in files["path"])])
 
 
 def replace_partition(

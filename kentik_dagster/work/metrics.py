@@ -29,6 +29,8 @@ _RESOURCES = sorted({one.resource_type for namespace in MEASURED.values() for on
 _OF_RESOURCES = (
     "account_id", "resource_type", "resource_id", "name", "owner_account_id", "observed_at", "change",
 )  # fmt: skip
+# So many datapoints are in memory at once, give or take an account: some hundred megabytes.
+_DATAPOINTS_A_COMMIT = 250_000
 _GRAVEST_FIRST = (Outcome.DENIED, Outcome.UNAVAILABLE, Outcome.UNSUPPORTED)
 
 
@@ -64,14 +66,14 @@ class WindowCollected:
     """One window after its collection.
 
     Attributes:
-        rows: of `metric_series` of each hour afterwards.
+        hours: rows of `hour_summary` of each hour afterwards.
         requested: metrics that were requested.
         requests: GetMetricData or GetMetricStatistics requests.
         calls: rows of `metadata_calls`, one for each account, region and namespace.
     """
 
     window: Window
-    rows: dict[str, pl.DataFrame]
+    hours: dict[str, pl.DataFrame]
     requested: int
     requests: int
     calls: pl.DataFrame
@@ -125,30 +127,61 @@ def _collect_window(
     made: Plan, window: Window, accounts: Mapping[str, ExportAccess], lake: Lake, clock: Callable[[], datetime]
 ) -> WindowCollected:
     asked = made.of(window)
-    parts = asked.partition_by("account_id", "region", maintain_order=True)
+    calls, requested, requests = [], 0, 0
     with ThreadPoolExecutor(CONCURRENT_COLLECTIONS, thread_name_prefix="metrics") as pool:
-        found = list(pool.map(lambda part: _read(part, accounts, window, clock), parts))
-    answered = asked.filter(pl.col("query").is_in([query for one in found for query in one.answered]))
-    points = [points for one in found for points in one.points]
-    new = _rows(points, answered, window)
-    hours = {hour_of(hour): hour for hour in window.hours}
-    merged = merge_partitions(
-        lake["metric_series"],
-        [
-            ({"hour": name}, _merger(new, answered.filter(pl.col("ends_at") > hour), name))
-            for name, hour in hours.items()
-        ],
-    )
-    calls = calls_of([row for part, one in zip(parts, found, strict=True) for row in _calls(part, one, clock())])
-    log_calls(lake, calls)
-    requests = [one for datapoints in found for one in datapoints.asked]
+        for parts in _batches(asked, window):
+            found = list(pool.map(lambda part: _read(part, accounts, window, clock), parts))
+            _commit(lake, parts, found, window)
+            calls += [row for part, one in zip(parts, found, strict=True) for row in _calls(part, one, clock())]
+            requests += sum(len(one.asked) for one in found)
+            requested += sum(request.queries for one in found for request in one.asked)
+    frame = calls_of(calls)
+    log_calls(lake, frame)
     return WindowCollected(
         window=window,
-        rows=dict(zip(hours, merged, strict=True)),
-        requested=sum(one.queries for one in requests),
-        requests=len(requests),
-        calls=calls,
+        hours={name: hour_summary(lake, name) for name in map(hour_of, window.hours)},
+        requested=requested,
+        requests=requests,
+        calls=frame,
     )
+
+
+def _batches(asked: pl.DataFrame, window: Window) -> Iterator[list[pl.DataFrame]]:
+    """The queries of whole accounts and regions, so many at once as one commit takes."""
+    batch: list[pl.DataFrame] = []
+    points = 0
+    seconds = int((window.end - window.start).total_seconds())
+    for part in asked.partition_by("account_id", "region", maintain_order=True):
+        expected = int((seconds // part["period_seconds"]).sum())
+        if batch and points + expected > _DATAPOINTS_A_COMMIT:
+            yield batch
+            batch, points = [], 0
+        batch.append(part)
+        points += expected
+    if batch:
+        yield batch
+
+
+def _commit(lake: Lake, parts: Sequence[pl.DataFrame], found: Sequence[Datapoints], window: Window) -> None:
+    """Put what was answered for some accounts into its hours."""
+    asked = pl.concat(parts)
+    answered = asked.filter(pl.col("query").is_in([query for one in found for query in one.answered]))
+    new = _rows([points for one in found for points in one.points], answered, window)
+    wanted = [
+        ({"hour": hour_of(hour)}, _merger(new, answered.filter(pl.col("ends_at") > hour), hour_of(hour)))
+        for hour in window.hours
+    ]
+    merge_partitions(lake["metric_series"], wanted, holding=("account_id", asked["account_id"].unique().to_list()))
+
+
+def hour_summary(lake: Lake, hour: str) -> pl.DataFrame:
+    """What an hour has: `datapoints`, `total` and `mean` by `namespace`, `metric_name`, `statistic` and `timestamp`."""
+    rows = lake["metric_series"].scan({"hour": hour})
+    value = pl.col("value")
+    summary = rows.group_by("namespace", "metric_name", "statistic", "timestamp").agg(
+        datapoints=pl.len(), total=value.sum(), mean=value.mean()
+    )
+    return summary.collect(engine="streaming").sort("namespace", "metric_name", "statistic", "timestamp")
 
 
 def _merger(new: pl.DataFrame, answered: pl.DataFrame, hour: str) -> Callable[[pl.DataFrame], pl.DataFrame]:

@@ -89,7 +89,7 @@ def test_a_materialisation_says_what_it_asked_for_and_what_that_costs(deployment
     assert (said["metrics_planned"], said["metrics_requested"], said["requests"]) == (3, 3, 1)
     assert said["cost"] == said["cost_planned"] == pytest.approx(0.03)
     assert said["dagster/partition_row_count"] == 180
-    assert "| AWS/NATGateway | 3 | 180 | BytesOutToSource | ▁" in said["series"]
+    assert "| AWS/NATGateway | 180 | BytesOutToSource | ▁" in said["namespaces"]
     assert checks_of(result) == {"every_namespace_observed": True, "bill_as_planned": True}
 
 

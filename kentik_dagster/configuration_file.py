@@ -11,7 +11,7 @@ import yaml
 from pydantic import ValidationError
 
 from kentik_dagster.configuration import Application, Configuration, Export, Geoip
-from kentik_dagster.configuration.metrics import Metrics
+from kentik_dagster.configuration.metrics import MetricRule, Metrics
 from kentik_dagster.configuration.values import Strict
 from kentik_dagster.errors import ConfigurationError
 
@@ -117,6 +117,8 @@ def _problems(error: ValidationError, document: dict[str, Any]) -> Iterator[str]
                 yield f"{where}: {text}" if where else text
             case _ if problem["input"] is None:
                 yield f"{where}: there is no value: write one, or leave the key out; see kentik.example.yaml"
+            case "model_type" if problem["loc"][:2] == ("metrics", "rules"):
+                yield f"{where}: this is a rule: write it as {{namespace: AWS/S3, collect: false}}"
             case "model_type" if problem["loc"] and problem["loc"][0] in _PARTS:
                 yield f"{where}: {_PARTS[str(problem['loc'][0])][1]}"
             case expected if expected in _EXPECTED:
@@ -128,6 +130,8 @@ def _problems(error: ValidationError, document: dict[str, Any]) -> Iterator[str]
 def _keys(location: Sequence[int | str]) -> list[str]:
     """The keys that may stand where an unknown one stands, as the file spells them."""
     within = _PARTS[str(location[0])][0] if len(location) > 1 and location[0] in _PARTS else Configuration
+    if location[:2] == ("metrics", "rules"):
+        within = MetricRule
     return [field.alias or name for name, field in within.model_fields.items()]
 
 

@@ -7,7 +7,8 @@ export DAGSTER_DISABLE_TELEMETRY := 1
 # Modules are compiled when first imported, and once: every process of ours would do it again.
 unexport PYTHONDONTWRITEBYTECODE
 
-LONG_TESTS := tests/test_demo.py tests/test_end_to_end.py tests/work tests/demo tests/test_cli.py tests/assets tests/lake tests/aws
+LONG_TESTS := tests/test_demo.py tests/test_end_to_end.py tests/test_benchmarks.py tests/work tests/core/test_resolution_laws.py tests/demo \
+	tests/test_cli.py tests/test_sql_command.py tests/test_analysts_guide.py tests/assets tests/lake tests/aws
 
 .PHONY: demo dev test lint types unit bench lock clean
 

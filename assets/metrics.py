@@ -167,6 +167,6 @@ def _bill(planned_queries: int, requested: int) -> dg.AssetCheckResult:
         description=None
         if is_as_planned
         else f"{planned_queries:,} metrics were planned and {requested:,} requested: fewer where an account could not "
-        "be reached, more where a request failed and was sent again in parts",
+        "be reached or CloudWatch denied them",
         metadata={"metrics_planned": planned_queries, "metrics_requested": requested},
     )

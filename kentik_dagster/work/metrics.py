@@ -99,13 +99,14 @@ def planned(
     now = clock()
     wanted = [scope.place for scope in scopes_of(accounts, metrics)]
     places = pl.DataFrame(wanted, schema=dict.fromkeys(SCOPE, pl.String), orient="row")
-    changes = lake["metadata_changes"].scan().filter(pl.col("resource_type").is_in(_RESOURCES)).select(_OF_RESOURCES)
+    log = lake["metadata_changes"].open()
+    changes = log.scan().filter(pl.col("resource_type").is_in(_RESOURCES)).select(_OF_RESOURCES)
     made = Plan(
         now=now,
         windows=tuple(windows(hours, daily_only=daily_only)),
         metrics=metrics,
         listings=lake["metric_listings"].read().join(places, on=SCOPE, how="semi", maintain_order="left"),
-        resources=changes.collect(),
+        resources=log.collected(changes),
         calls=calls,
     )
     queries = requests = 0

@@ -54,6 +54,15 @@ def load_configuration(path: Path) -> Configuration:
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(str(path), [f"the file cannot be read: {error}"]) from error
+    return configuration_of(text, path)
+
+
+def configuration_of(text: str, path: Path) -> Configuration:
+    """Check the text of a configuration file that lies, or will lie, at a path.
+
+    Raises:
+        ConfigurationError: as `load_configuration`.
+    """
     try:
         document = yaml.load(text, _Loader)
     except yaml.YAMLError as error:

@@ -29,6 +29,18 @@ class ConfigurationError(KentikDagsterError):
         super().__init__("\n".join(f"{path}: {problem}" for problem in self.problems))
 
 
+class SetupError(KentikDagsterError):
+    """The AWS side of an export cannot be generated as it was asked for; nothing was written.
+
+    Attributes:
+        problems: one sentence for each mistake.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
 class MissingColumnsError(KentikDagsterError):
     """A frame lacks columns that a function needs."""
 
@@ -127,7 +139,7 @@ class BucketError(AwsError):
         self.bucket, self.export = bucket, export
         hints = {
             "NoSuchBucket": f"There is no bucket of that name: correct `bucket` of export '{export}'.",
-            "AccessDenied": f"Grant s3:ListBucket on arn:aws:s3:::{bucket} to the role of export '{export}'.",
+            "AccessDenied": f"Grant s3:ListBucket on bucket {bucket} to the role of export '{export}'.",
             "PermanentRedirect": f"The bucket is in another region: correct `region` of export '{export}'.",
         }
         super().__init__(

@@ -1,0 +1,1 @@
+"""What has to be in AWS before an export can collect: policies, Terraform and CloudFormation, as texts."""

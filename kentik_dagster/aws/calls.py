@@ -49,6 +49,7 @@ def all_pages(
     page_size: int | None = None,
     parameters: Mapping[str, Any] | None = None,
     withheld: str | None = None,
+    is_first_enough: bool = False,
 ) -> Answer:
     """Every row of an operation, over all its pages.
 
@@ -58,6 +59,7 @@ def all_pages(
         page_size: sent with every page. boto3's paginators send no MaxResults without it, and AWS
             throttles or refuses such calls in large accounts (metadata.md §5). None: AWS's own.
         withheld: JMESPath that is true of a last page after which AWS kept rows back.
+        is_first_enough: whether the first page is all that is asked for: the answer says whether the call is permitted.
     """
     started_at, pages = clock(), 0
     items: list[Any] = []
@@ -84,6 +86,8 @@ def all_pages(
                 raise TypeError(f"{rows} is no list")
             items += found or []
             pages += 1
+            if is_first_enough:
+                return ended(Outcome.OBSERVED)
     except (ClientError, BotoCoreError, AwsError) as error:
         items = []
         code = error_code(error)

@@ -74,7 +74,7 @@ def delete_objects(access: ExportAccess, bucket: str, objects: pl.DataFrame) -> 
     deletion = _Deletion(
         access.primary.client("s3", access.export.region),
         bucket,
-        resource=f"arn:aws:s3:::{bucket}/{access.export.bucket_prefix}*",
+        resource=f"arn:{access.primary.partition}:s3:::{bucket}/{access.export.bucket_prefix}*",
     )
     targets = [_Target(key, f'"{etag}"') for key, etag in objects.select("key", "etag").iter_rows()]
     results = deletion.results(targets)

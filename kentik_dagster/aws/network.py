@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +21,7 @@ CONCURRENT_REQUESTS = 4
 CONCURRENT_REGIONS = 4  # of one account
 # An operation that is asked for hundreds of resources waits for its pace; it must not keep the others waiting.
 _STRANDS = 2
+_SMALL_PAGE = 5  # EC2 takes no smaller one
 _REGIONS = next(operation for operation in OPERATIONS if operation.name == "describe_regions")
 
 
@@ -30,14 +31,18 @@ def observe_account(
     *,
     home_region: str,
     clock: Callable[[], datetime],
+    is_brief: Callable[[Operation], bool] = lambda _: False,
 ) -> Iterator[Observation]:
     """Ask everything the catalog lists; what cannot be seen is an outcome, not an exception.
 
     Args:
         regions: those to collect; the ones that are not enabled in the account are skipped, and say so.
         home_region: where the account is asked which regions are enabled, and for what is the same everywhere.
+        is_brief: of which operations one small page is enough, and one parent: those tell whether they are permitted,
+            and not all that there is.
     """
-    (enabled,) = _observed(account, home_region, [_REGIONS], clock)
+    ask = _Asking(clock, is_brief)
+    (enabled,) = _observed(account, home_region, [_REGIONS], ask)
     yield enabled
     usable = set(regions)
     if enabled.answer.outcome is Outcome.OBSERVED:
@@ -55,8 +60,16 @@ def observe_account(
             answer = unasked(Outcome.SKIPPED, "RegionNotEnabled", message, clock())
             yield from (Observation(account.account_id, region, operation, answer) for operation in operations)
     with ThreadPoolExecutor(CONCURRENT_REGIONS, thread_name_prefix="region") as pool:
-        for observed in pool.map(lambda region: _observed(account, region, asked[region], clock), asked):
+        for observed in pool.map(lambda region: _observed(account, region, asked[region], ask), asked):
             yield from observed
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """How operations are asked."""
+
+    clock: Callable[[], datetime]
+    is_brief: Callable[[Operation], bool]
 
 
 def _global_operations(account: AccountAccess, home_region: str) -> dict[str, list[Operation]]:
@@ -75,11 +88,11 @@ def _observed(
     account: AccountAccess,
     region: str,
     operations: Sequence[Operation],
-    clock: Callable[[], datetime],
+    asking: _Asking,
 ) -> list[Observation]:
     """The operations in one region: those that need nothing first, then those that ask for each of their resources."""
     with ThreadPoolExecutor(CONCURRENT_REQUESTS, thread_name_prefix="describe") as pool:
-        return _observed_in(pool, account, region, operations, clock)
+        return _observed_in(pool, account, region, operations, asking)
 
 
 def _observed_in(
@@ -87,7 +100,7 @@ def _observed_in(
     account: AccountAccess,
     region: str,
     operations: Sequence[Operation],
-    clock: Callable[[], datetime],
+    asking: _Asking,
 ) -> list[Observation]:
     done: dict[tuple[str, str], Observation] = {}
     throttled = {one: -account.throttled(one.service, region, one.api_name) for one in operations}
@@ -96,9 +109,10 @@ def _observed_in(
         ready = [one for one in waiting if one.for_each is None or (one.service, one.for_each.operation) in done]
         assert ready, f"{waiting[0].name} waits for an operation that the catalog does not have"
         asked = {one: requests_for(one, done, account.account_id) for one in ready}
+        asked = {one: some and some[:1] if asking.is_brief(one) else some for one, some in asked.items()}
         started = {
             one: [
-                pool.submit(_ask_each, account, region, one, requests[number::_STRANDS], clock)
+                pool.submit(_ask_each, account, region, one, requests[number::_STRANDS], asking)
                 for number in range(_STRANDS)
             ]
             for one, requests in asked.items()
@@ -109,14 +123,14 @@ def _observed_in(
             if requests is None:
                 answer = unasked(
                     Outcome.SKIPPED, "ParentNotObserved", f"it is asked for each row of {one.parent}, which was not "
-                    "observed", clock(),
+                    "observed", asking.clock(),
                 )  # fmt: skip
                 observation = Observation(account.account_id, region, one, answer)
             else:
                 parents = done.get((one.service, one.parent))
                 strands = [strand.result() for strand in started[one]]
                 answers = [strands[number % _STRANDS][number // _STRANDS] for number in range(len(requests))]
-                observation = together(account.account_id, region, one, requests, answers, parents, clock)
+                observation = together(account.account_id, region, one, requests, answers, parents, asking.clock)
             throttled[one] += account.throttled(one.service, region, one.api_name)
             done[one.service, one.name] = replace(observation, throttled=throttled[one])
         waiting = [one for one in waiting if one not in asked]
@@ -128,9 +142,9 @@ def _ask_each(
     region: str,
     operation: Operation,
     requests: Sequence[Request],
-    clock: Callable[[], datetime],
+    asking: _Asking,
 ) -> list[Answer]:
-    return [_ask(account, region, operation, request, clock) for request in requests]
+    return [_ask(account, region, operation, request, asking) for request in requests]
 
 
 def _ask(
@@ -138,21 +152,24 @@ def _ask(
     region: str,
     operation: Operation,
     request: Request,
-    clock: Callable[[], datetime],
+    asking: _Asking,
 ) -> Answer:
     if not request.is_known:
         message = f"a row of {operation.parent} does not say for what to ask"
-        return unasked(Outcome.UNAVAILABLE, MALFORMED, message, clock())
+        return unasked(Outcome.UNAVAILABLE, MALFORMED, message, asking.clock())
+
+    is_brief = asking.is_brief(operation)
 
     def ask(client: Any) -> Answer:
         return all_pages(
             client,
             operation.name,
             operation.rows,
-            page_size=operation.page_size,
+            page_size=_SMALL_PAGE if is_brief and operation.page_size is not None else operation.page_size,
             parameters=request.parameters,
             withheld=operation.withheld,
-            clock=clock,
+            clock=asking.clock,
+            is_first_enough=is_brief,
         )
 
     client = account.client(operation.service, region)
@@ -162,5 +179,5 @@ def _ask(
     try:
         account.renew(client)
     except AwsError as error:
-        return unasked(Outcome.DENIED, error.code, str(error), clock())
+        return unasked(Outcome.DENIED, error.code, str(error), asking.clock())
     return ask(account.client(operation.service, region))

@@ -162,8 +162,7 @@ class ExportAccess:
     def _primary(self) -> AccountAccess:
         region = self.export.region
         ambient = _session(region)
-        with _making_clients:
-            sts = ambient.client("sts", region_name=region, config=client_config(custom_endpoint=False))
+        sts = _client_of(ambient, "sts", region)
         role = self.export.iam_role_arn
         if role is None:
             account_id = caller_identity(sts)["Account"]
@@ -197,6 +196,16 @@ class ExportAccess:
             metadata=refresh(), refresh_using=refresh, method="sts-assume-role"
         )
         return session
+
+
+def ambient_client(service: str, region: str) -> Any:
+    """A client with the ambient credentials."""
+    return _client_of(_session(region), service, region)
+
+
+def _client_of(session: boto3.Session, service: str, region: str) -> Any:
+    with _making_clients:
+        return session.client(service, region_name=region, config=client_config(custom_endpoint=False))
 
 
 def _session(region: str) -> boto3.Session:

@@ -9,6 +9,7 @@ from assets.metadata_checks import SNAPSHOT_EVERY, SNAPSHOTS_RECENT
 from assets.metrics import MetricsConfig
 from assets.partitions import ACCOUNTS, REASON_TAG, Partitions
 from assets.runs import RANGE_END_TAG, RANGE_START_TAG
+from assets.verification import AWS_SETUP
 from kentik_dagster.core.flow_log_keys import hour_of
 
 ACCOUNTS_JOB = dg.define_asset_job("accounts", selection=["org_accounts"])
@@ -34,6 +35,8 @@ UPKEEP_JOB = dg.define_asset_job(
     selection=dg.AssetSelection.assets("lake_upkeep")
     | dg.AssetSelection.checks(dg.AssetCheckKey(dg.AssetKey("metadata_calls"), SNAPSHOTS_RECENT)),
 )
+STATUS_JOB = dg.define_asset_job("status", selection=["status_page"])
+VERIFICATION_JOB = dg.define_asset_job("verification", selection=dg.AssetSelection.checks_for_assets(AWS_SETUP))
 _SCHEDULED = {REASON_TAG: "schedule"}
 _ON = dg.DefaultScheduleStatus.RUNNING
 
@@ -74,6 +77,20 @@ def upkeep_every_hour() -> dg.RunRequest:
     return dg.RunRequest(tags=_SCHEDULED)
 
 
+# A little after the devices were counted.
+@dg.schedule(job=STATUS_JOB, cron_schedule="10,25,40,55 * * * *", default_status=_ON, execution_timezone="UTC")
+def status_every_quarter_hour() -> dg.RunRequest:
+    """Writes the status page."""
+    return dg.RunRequest(tags=_SCHEDULED)
+
+
+# Permissions, buckets and flow logs change a few times a day at the most.
+@dg.schedule(job=VERIFICATION_JOB, cron_schedule="50 */6 * * *", default_status=_ON, execution_timezone="UTC")
+def verification_every_six_hours() -> dg.RunRequest:
+    """Asks AWS and the lake whether all is as it has to be, as `kentik-dagster verify` does."""
+    return dg.RunRequest(tags=_SCHEDULED)
+
+
 def schedules(partitions: Partitions) -> list[dg.ScheduleDefinition]:
     """All schedules of a configuration."""
 
@@ -108,7 +125,12 @@ def schedules(partitions: Partitions) -> list[dg.ScheduleDefinition]:
         metrics_every_five_minutes,
         daily_metrics_every_six_hours,
         upkeep_every_hour,
+        status_every_quarter_hour,
+        verification_every_six_hours,
     ]
 
 
-JOBS = [ACCOUNTS_JOB, METADATA_JOB, FLOW_LOGS_JOB, REENRICHMENT_JOB, DEVICES_JOB, METRICS_JOB, UPKEEP_JOB]
+JOBS = [
+    ACCOUNTS_JOB, METADATA_JOB, FLOW_LOGS_JOB, REENRICHMENT_JOB, DEVICES_JOB, METRICS_JOB, UPKEEP_JOB, STATUS_JOB,
+    VERIFICATION_JOB,
+]  # fmt: skip

@@ -1,12 +1,31 @@
 """What every asset says of its table: what one row is, its columns, where it lies."""
 
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import timedelta
+from types import MappingProxyType
 from typing import Any
 
 import dagster as dg
 
 from kentik_dagster.catalog.tables import TABLES
+
+_MINUTES = timedelta(minutes=1)
+# How old a table's last materialisation may be, in minutes: a warning, and a failure. Schedules and AWS's own times say
+# so: log files come every five or ten minutes, snapshots every fifteen, lists of accounts every hour.
+_MAY_BE_OLD: Mapping[str, tuple[int, int]] = MappingProxyType({
+    "org_accounts": (90, 180), "metric_listings": (90, 180), "lake_upkeep": (90, 180),
+    "metadata_changes": (35, 60), "metadata_calls": (35, 60), "address_book": (35, 60), "cloud_devices": (35, 60),
+    "status_page": (35, 60), "metric_series": (15, 30),
+    "flow_logs": (30, 60), "firewall_logs": (30, 60), "flow_log_objects": (30, 60), "rejected_records": (30, 60),
+    "enriched_flows": (30, 60), "deletion_sweep": (60, 120),
+})  # fmt: skip
+
+
+def freshness(name: str) -> dg.FreshnessPolicy:
+    """When an asset counts as late. A backfill of old hours makes it fresh, too: the status page looks at the data."""
+    warn, fail = _MAY_BE_OLD[name]
+    return dg.FreshnessPolicy.time_window(fail_window=fail * _MINUTES, warn_window=warn * _MINUTES)
 
 
 def table_spec(
@@ -25,6 +44,7 @@ def table_spec(
         group_name=group,
         kinds={"deltalake", "polars"},
         partitions_def=partitions_def,
+        freshness_policy=freshness(name),
         metadata={"dagster/column_schema": _column_schema(name), "dagster/table_name": name},
     )
 

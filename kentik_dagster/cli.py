@@ -16,7 +16,10 @@ import click
 from rich.console import Console
 
 from kentik_dagster.errors import KentikDagsterError
+from kentik_dagster.setup_command import setup
 from kentik_dagster.sql_command import sql
+from kentik_dagster.status_command import status
+from kentik_dagster.verify_command import verify
 
 if TYPE_CHECKING:
     from kentik_dagster.demo.emulator_process import Emulator
@@ -195,6 +198,9 @@ def _quiet() -> None:
 
 
 main.add_command(sql)
+main.add_command(status)
+main.add_command(verify)
+main.add_command(setup)
 
 if __name__ == "__main__":
     main()

@@ -18,7 +18,9 @@ from assets.partitions import Partitions
 from assets.reenrichment import reenrichment_sensor
 from assets.schedules import FLOW_LOGS_JOB, JOBS, schedules
 from assets.sensors import listing_sensors
+from assets.status import status_assets
 from assets.upkeep import upkeep_assets
+from assets.verification import setup_asset, verification_checks
 from kentik_dagster.configuration import Configuration
 from resources.aws import Aws
 from resources.clock import Clock
@@ -40,18 +42,20 @@ def build_definitions(
         loggers: of a process that shows the progress of runs itself.
     """
     partitions = Partitions(configuration)
+    kept = [
+        *account_assets(configuration),
+        *network_assets(configuration),
+        *flow_log_assets(configuration, partitions),
+        *device_assets(configuration),
+        *deletion_assets(configuration, partitions),
+        *metric_assets(configuration, partitions),
+        *upkeep_assets(configuration),
+        *status_assets(configuration),
+    ]
     return dg.Definitions(
-        assets=[
-            *bucket_assets(configuration, partitions),
-            *account_assets(configuration),
-            *network_assets(configuration),
-            *flow_log_assets(configuration, partitions),
-            *device_assets(configuration),
-            *deletion_assets(configuration, partitions),
-            *metric_assets(configuration, partitions),
-            *upkeep_assets(configuration),
-        ],
-        asset_checks=[snapshot_check(configuration)],
+        # The UI opens the code of an asset from its page.
+        assets=[*bucket_assets(configuration, partitions), setup_asset(), *dg.with_source_code_references(kept)],
+        asset_checks=[snapshot_check(configuration), verification_checks(configuration)],
         jobs=JOBS,
         schedules=schedules(partitions),
         sensors=[

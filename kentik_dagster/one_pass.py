@@ -20,7 +20,7 @@ PASS_TAG = "kentik/pass"
 # The schedules before and after the sensors: flows are resolved with the metadata of the same pass, and devices are
 # counted in its flows.
 BEFORE_SENSORS = ("accounts_every_hour", "metadata_every_quarter_hour")
-AFTER_SENSORS = ("devices_every_quarter_hour", "metrics_every_five_minutes")
+AFTER_SENSORS = ("devices_every_quarter_hour", "metrics_every_five_minutes", "status_every_quarter_hour")
 # A sensor that looks at history a few days at a time is asked until it has looked at all of it.
 _MOST_TICKS = 1000
 

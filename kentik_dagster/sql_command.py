@@ -77,7 +77,7 @@ def sql(
         from kentik_dagster.configuration_file import load_configuration
         from kentik_dagster.lake.sql import answer
 
-        rows = answer(_lake(load_configuration(config).lake), text, memory=memory)
+        rows = answer(lake_at(load_configuration(config).lake), text, memory=memory)
         if form == "table":
             _show(rows, SHOWN_ROWS if limit is None else limit, output)
         else:
@@ -110,7 +110,8 @@ def _query(query: str | None, file: Path | None) -> str:
     return sys.stdin.read()
 
 
-def _lake(root: str) -> Lake:
+def lake_at(root: str) -> Lake:
+    """The lake at a place; one on S3 is where AWS_ENDPOINT_URL says, if it says anything."""
     from kentik_dagster.lake.tables import Lake
 
     endpoint_url = os.environ.get("AWS_ENDPOINT_URL")

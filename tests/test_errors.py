@@ -84,7 +84,7 @@ def test_a_role_that_refuses_is_told_with_all_that_may_be_wrong(hint: str, *, wi
     ("code", "hint"),
     [
         ("NoSuchBucket", "correct `bucket` of export 'prod'"),
-        ("AccessDenied", "Grant s3:ListBucket on arn:aws:s3:::acme-flow-logs to the role of export 'prod'"),
+        ("AccessDenied", "Grant s3:ListBucket on bucket acme-flow-logs to the role of export 'prod'"),
         ("PermanentRedirect", "correct `region` of export 'prod'"),
         ("SlowDown", "Check `bucket`, `region` and the role of export 'prod'"),
     ],

@@ -10,32 +10,26 @@ import boto3
 import botocore.session
 import polars as pl
 
+from kentik_dagster.configuration import Export
 from kentik_dagster.demo.moto_corrections import (
     moto_default_account,
     name_management_account,
     next_account_id,
 )
 from kentik_dagster.demo.organization import Organization
+from kentik_dagster.setup.choices import Choices
+from kentik_dagster.setup.policies import (
+    Document,
+    document,
+    primary_documents,
+    primary_trust,
+    secondary_document,
+    secondary_trust,
+)
 
 PRIMARY_ROLE, SECONDARY_ROLE = "KentikPrimary", "KentikSecondary"
+EXTERNAL_ID = "made-up-external-id"
 HOME_REGION = "us-east-1"  # of the bucket and of global services
-_READ_EVERYTHING = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {
-            "Effect": "Allow",
-            "Action": [
-                "organizations:List*", "organizations:Describe*", "iam:ListAccountAliases", "sts:AssumeRole",
-                "ec2:Describe*", "ec2:Get*", "ec2:Search*", "elasticloadbalancing:Describe*",
-                "directconnect:Describe*", "network-firewall:Describe*", "network-firewall:List*",
-                "networkmanager:Get*", "networkmanager:List*", "cloudwatch:GetMetricData",
-                "cloudwatch:ListMetrics", "s3:Get*", "s3:List*", "s3:DeleteObject",
-                "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes",
-            ],
-            "Resource": "*",
-        }
-    ],
-}  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -57,7 +51,7 @@ class EmulatedAws:
             self._clients[key] = self._sessions[account_id].client(service, region_name=region)
         return self._clients[key]
 
-    def create_accounts(self, organization: Organization) -> None:
+    def create_accounts(self, organization: Organization, bucket: str) -> None:
         """Makes the organization, its accounts, and in each the role that a collector assumes."""
         management = organization.accounts.row(0, named=True)
         self.management_account_id = moto_default_account()
@@ -71,22 +65,30 @@ class EmulatedAws:
                     Email=f"{account['name']}@example.com", AccountName=account["name"]
                 )
             self.identifiers[account["account_id"]] = status["CreateAccountStatus"]["AccountId"]
-        root = f"arn:aws:iam::{self.management_account_id}:root"
-        self._role(self.management_account_id, PRIMARY_ROLE, trusted=root)
-        primary = f"arn:aws:iam::{self.management_account_id}:role/{PRIMARY_ROLE}"
+        choices = self._choices(bucket)
+        granted = [one for document in primary_documents(choices).values() for one in document["Statement"]]
+        self._role(self.management_account_id, PRIMARY_ROLE, primary_trust(choices), document(granted))
         for account_id, name in organization.accounts.select("account_id", "name").iter_rows():
             self.client("iam", self.identifiers[account_id]).create_account_alias(AccountAlias=f"made-up-{name}")
         for account_id in organization.accounts.filter(~pl.col("is_management"))["account_id"]:
-            self._role(self.identifiers[account_id], SECONDARY_ROLE, trusted=primary)
+            member = self.identifiers[account_id]
+            self._role(member, SECONDARY_ROLE, secondary_trust(choices), secondary_document(choices))
 
-    def _role(self, account_id: str, name: str, trusted: str) -> None:
-        trust = {"Effect": "Allow", "Principal": {"AWS": trusted}, "Action": "sts:AssumeRole"}
+    def _choices(self, bucket: str) -> Choices:
+        """The AWS side as `kentik-dagster setup` makes it."""
+        export = {
+            "name": "made-up", "region": HOME_REGION, "bucket": bucket, "start": "2026-11-01",
+            "iam_role_arn": f"arn:aws:iam::{self.management_account_id}:role/{PRIMARY_ROLE}",
+            "external_id": EXTERNAL_ID, "organization_role": True, "role_suffix": SECONDARY_ROLE,
+            "delete_after_read": True,
+        }  # fmt: skip
+        collector = f"arn:aws:iam::{self.management_account_id}:user/moto"
+        return Choices(export=Export.model_validate(export), collector_arn=collector)
+
+    def _role(self, account_id: str, name: str, trust: Document, policy: Document) -> None:
         iam = self.client("iam", account_id)
-        iam.create_role(
-            RoleName=name,
-            AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
-        )
-        iam.put_role_policy(RoleName=name, PolicyName="read", PolicyDocument=json.dumps(_READ_EVERYTHING))
+        iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))
+        iam.put_role_policy(RoleName=name, PolicyName="kentik-dagster", PolicyDocument=json.dumps(policy))
 
     def _session(self, account_id: str) -> Any:
         ambient = self._boto3_session("AKIAIOSFODNN7EXAMPLE", "made-up")

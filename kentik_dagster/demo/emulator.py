@@ -93,7 +93,7 @@ def _build(request: Request) -> dict[str, Any]:
         with time_machine.travel(request.start - BUILT_BEFORE_START, tick=False):
             aws = EmulatedAws()
             made_up = made_up_organization(request.seed, size)
-            aws.create_accounts(made_up)
+            aws.create_accounts(made_up, request.bucket)
             organization = build_network(aws, made_up)
         records = put_flow_logs(
             aws,

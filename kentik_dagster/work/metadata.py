@@ -16,6 +16,7 @@ from kentik_dagster.aws.fan_out import Observation
 from kentik_dagster.aws.network import observe_account
 from kentik_dagster.aws.sessions import ExportAccess
 from kentik_dagster.catalog.metrics import METRICS_SERVICE
+from kentik_dagster.catalog.network import Operation
 from kentik_dagster.catalog.outcomes import Outcome
 from kentik_dagster.catalog.tables import TABLES
 from kentik_dagster.configuration import Export
@@ -46,7 +47,7 @@ class AccountObserved:
 
 
 @dataclass(frozen=True, slots=True)
-class _Snapshot:
+class Snapshot:
     """What AWS showed of one account: resources, of what they are all there is, and the calls themselves."""
 
     observed_at: datetime
@@ -68,12 +69,12 @@ def collect_metadata(
     """
     failures: list[Exception] = []
     waiting = iter(accounts.items())
-    seen: dict[str, _Snapshot] = {}
+    seen: dict[str, Snapshot] = {}
     with ThreadPoolExecutor(CONCURRENT_ACCOUNTS, thread_name_prefix="account") as pool:
-        running: dict[Future[_Snapshot], str] = {}
+        running: dict[Future[Snapshot], str] = {}
         while True:
             for account_id, access in itertools.islice(waiting, CONCURRENT_ACCOUNTS - len(running)):
-                running[pool.submit(_snapshot, access, account_id, clock)] = account_id
+                running[pool.submit(take_snapshot, access, account_id, clock)] = account_id
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
                 account_id = running.pop(future)
@@ -95,16 +96,28 @@ def collect_metadata(
         raise failures[0]
 
 
-def _snapshot(access: ExportAccess, account_id: str, clock: Callable[[], datetime]) -> _Snapshot:
+def take_snapshot(
+    access: ExportAccess,
+    account_id: str,
+    clock: Callable[[], datetime],
+    is_brief: Callable[[Operation], bool] = lambda _: False,
+) -> Snapshot:
+    """Ask one account for all that it has; what cannot be seen is said in its calls.
+
+    Args:
+        is_brief: of which operations it is enough to know whether they are permitted.
+    """
     observed_at = clock()
     export = access.export
     frames, scopes = [no_rows(TABLES["metadata_changes"]).drop("change", "observed_at")], []
     try:
         account = access.account(account_id)
     except AwsError as error:
-        return _Snapshot(observed_at, frames[0], (), _calls([_role_call(export, account_id, observed_at, error)]))
+        return Snapshot(observed_at, frames[0], (), _calls([_role_call(export, account_id, observed_at, error)]))
     calls = [_role_call(export, account_id, observed_at)]
-    for observation in observe_account(account, export.regions, home_region=export.region, clock=clock):
+    for observation in observe_account(
+        account, export.regions, home_region=export.region, clock=clock, is_brief=is_brief
+    ):
         operation, region, answer = observation.operation, observation.region, observation.answer
         found = resources(answer.items, operation, account_id=account_id, region=region)
         frames.append(found.rows)
@@ -120,10 +133,10 @@ def _snapshot(access: ExportAccess, account_id: str, clock: Callable[[], datetim
             scopes.append(Scope(account_id, region, operation.resource_type, observation.unobserved))
         calls.append(_call(replace(observation, answer=answer)))
     access.forget(account_id)
-    return _Snapshot(observed_at, pl.concat(frames), tuple(scopes), _calls(calls))
+    return Snapshot(observed_at, pl.concat(frames), tuple(scopes), _calls(calls))
 
 
-def _logged(lake: Lake, snapshots: Mapping[str, _Snapshot]) -> Iterator[AccountObserved | Exception]:
+def _logged(lake: Lake, snapshots: Mapping[str, Snapshot]) -> Iterator[AccountObserved | Exception]:
     """Log snapshots in one commit of each table; where that fails, each account alone."""
     try:
         yield from _logged_together(lake, snapshots)
@@ -136,7 +149,7 @@ def _logged(lake: Lake, snapshots: Mapping[str, _Snapshot]) -> Iterator[AccountO
             yield from _logged(lake, {account_id: snapshot})
 
 
-def _logged_together(lake: Lake, snapshots: Mapping[str, _Snapshot]) -> list[AccountObserved]:
+def _logged_together(lake: Lake, snapshots: Mapping[str, Snapshot]) -> list[AccountObserved]:
     if not snapshots:
         return []
     partitions = [{"account_id": account_id} for account_id in snapshots]
@@ -147,7 +160,7 @@ def _logged_together(lake: Lake, snapshots: Mapping[str, _Snapshot]) -> list[Acc
     return [AccountObserved(*one) for one in zip(snapshots, changes, calls, strict=True)]
 
 
-def _lacking(snapshot: _Snapshot) -> Callable[[pl.DataFrame], pl.DataFrame]:
+def _lacking(snapshot: Snapshot) -> Callable[[pl.DataFrame], pl.DataFrame]:
     def lacking(known: pl.DataFrame) -> pl.DataFrame:
         # A snapshot that began before another one of the account, and ended after it, has nothing new to say.
         is_overtaken = known.select((pl.col("observed_at") >= snapshot.observed_at).any()).item()

@@ -111,7 +111,7 @@ def read_object(bucket: LogBucket, s3_object: Mapping[str, object], staging: Bat
     log_type: str | None = None
     rows = rejected = 0
     try:
-        for part in _parts(bucket, s3_object):
+        for part in parsed_parts(bucket, s3_object):
             if part.rows.height and log_type is None:
                 log_type = "network_firewall" if sampler is None else str(part.rows["log_type"][0])
             kept = part.rows if sampler is None else sampler.take(part.rows)
@@ -144,7 +144,7 @@ def sampling_rate(export: Export) -> Rate:
     return 1 if export.sampling == "unsampled" else "legacy"
 
 
-def _parts(bucket: LogBucket, s3_object: Mapping[str, object]) -> Iterator[Parsed]:
+def parsed_parts(bucket: LogBucket, s3_object: Mapping[str, object]) -> Iterator[Parsed]:
     """The parsed parts of one object.
 
     Only what parsing raises is this object's fault. What the staging raises must end the batch: the rows that it holds

@@ -44,6 +44,11 @@ GRAPH = {
     "metric_listings": (("org_accounts",), "none"),
     "metric_series": (("metadata_changes", "metric_listings", "org_accounts"), "hour"),
     "lake_upkeep": ((), "none"),
+    "status_page": (
+        ("cloud_devices", "flow_log_objects", "metadata_calls", "metadata_changes", "org_accounts"),
+        "none",
+    ),
+    "aws_setup": ((), "none"),
 }
 
 
@@ -64,6 +69,16 @@ def test_the_graph_is_the_one_of_the_design(definitions: dg.Definitions) -> None
     }
 
     assert found == GRAPH
+
+
+def test_every_table_says_when_it_is_late_and_where_its_code_is(definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+
+    for name in (*TABLES, "lake_upkeep", "status_page"):
+        node = graph.get(dg.AssetKey(name))
+        assert node.freshness_policy is not None, name
+        (source,) = node.metadata["dagster/code_references"].code_references
+        assert Path(source.file_path).parent.name == "assets", name
 
 
 def _partitions(definition: dg.PartitionsDefinition | None) -> str:
@@ -112,6 +127,8 @@ def test_each_export_has_a_sensor_and_the_rest_has_schedules(definitions: dg.Def
         "metrics_every_five_minutes": "*/5 * * * *",
         "daily_metrics_every_six_hours": "40 */6 * * *",
         "upkeep_every_hour": "25 * * * *",
+        "status_every_quarter_hour": "10,25,40,55 * * * *",
+        "verification_every_six_hours": "50 */6 * * *",
     }
 
 
@@ -171,4 +188,9 @@ def test_without_any_export_the_graph_can_still_be_seen() -> None:
 
     graph = definitions.resolve_asset_graph()
 
-    assert {key.to_user_string() for key in graph.get_all_asset_keys()} == {*TABLES, "lake_upkeep"}
+    assert {key.to_user_string() for key in graph.get_all_asset_keys()} == {
+        *TABLES,
+        "lake_upkeep",
+        "status_page",
+        "aws_setup",
+    }

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 # Dagster and Polars take seconds to import; a command imports what it needs, so that --help answers at once.
 
+_NAME = "kentik-dagster"
 DEMO_FOLDER = Path(".demo")
 _CONFIGURATION_VARIABLE = "KENTIK_DAGSTER_CONFIG"
 _console = Console()
@@ -89,9 +90,9 @@ def demo(folder: Path) -> None:
         _console.print()
         _console.print(summary(Lake(str(place.path / "lake"))))
         _console.print(f"\nThe Delta tables lie in {place.path / 'lake'}", soft_wrap=True)
-        _console.print(
-            f"Ask them: kentik-dagster sql --list; then with --config {folder / 'kentik.yaml'}", soft_wrap=True
-        )
+        _console.print(f"How every export and account is: {place.path / 'lake' / 'status.html'}", soft_wrap=True)
+        ask = f"{_program()} sql --config {folder / 'kentik.yaml'}"
+        _console.print(f"Ask them: {ask} 'SELECT * FROM top_talkers'; {ask} --list names all views", soft_wrap=True)
         _console.print("Next: [bold]make dev[/bold] opens them, their lineage and backfills in the Dagster UI.")
         _end(failures)
 
@@ -158,6 +159,11 @@ def _organization(emulator: Emulator) -> str:
         f"a made-up organization: {counts['accounts']} accounts, {counts['vpcs']} VPCs, {counts['interfaces']} "
         f"interfaces; {counts['objects']} log objects with {counts['records']:,} flow records"
     )
+
+
+def _program() -> str:
+    """This program, as it was called."""
+    return sys.argv[0] if Path(sys.argv[0]).name == _NAME else _NAME
 
 
 def _tell(text: str) -> None:

@@ -1,8 +1,10 @@
 """The deletion sweep: log objects that the lake holds leave the bucket, or are named."""
 
+import math
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 import dagster as dg
 import polars as pl
@@ -13,6 +15,7 @@ from kentik_dagster.aws.flow_logs import LogBucket
 from kentik_dagster.configuration import Configuration
 from kentik_dagster.core.deletion import current_lags, deletion_lags, refused_deletions
 from kentik_dagster.core.flow_log_keys import hour_of
+from kentik_dagster.core.pictures import columns_picture
 from kentik_dagster.errors import KentikDagsterError
 from kentik_dagster.work.sweep import first_read_at, sweep_hour
 from resources.aws import Aws
@@ -22,6 +25,7 @@ from resources.lake import Lake
 MAY_DELETE = "may_delete"
 DELETED_IN_TIME = "deleted_within_15_minutes"
 _IN_TIME = timedelta(minutes=15)
+_STEPS = (1, 2, 5, 10, 15, 30, 60, 360)
 # Older objects are a backfill's: they say nothing about whether today's logs are kept up with.
 _CURRENT = timedelta(days=1)
 # Such as a file of the lake that is lost.
@@ -87,7 +91,7 @@ def deletion_assets(configuration: Configuration, partitions: Partitions) -> lis
             raise dg.Failure("\n".join(failures), allow_retries=False)
         rows = pl.concat(swept)
         lags = _lags_in_run(rows, context.run.run_id)
-        yield dg.MaterializeResult(metadata={"outcomes_in_run": _outcomes(rows), **_quantiles(lags)})
+        yield dg.MaterializeResult(metadata={"outcomes_in_run": _outcomes(rows), **_quantiles(lags), **_picture(lags)})
         deleting = [export.name for export in configuration.exports if export.delete_after_read]
         yield _may_delete(rows.filter(pl.col("export").is_in(deleting)))
         yield _deleted_in_time(lags, clock.now())
@@ -107,6 +111,18 @@ def _quantiles(lags: pl.DataFrame) -> dict[str, float]:
     """Seconds from posting to deletion; nothing where nothing was deleted."""
     quantiles = {name: lags["lag_seconds"].quantile(part) for name, part in (("p50", 0.5), ("p99", 0.99))}
     return {f"deletion_lag_seconds_{name}": value for name, value in quantiles.items() if value is not None}
+
+
+def _picture(lags: pl.DataFrame) -> dict[str, dg.MarkdownMetadataValue]:
+    """How long the objects of this run lay in the bucket; nothing where nothing was deleted."""
+    if lags.is_empty():
+        return {}
+    minutes = lags["lag_seconds"] / 60
+    bounds = pairwise((0, *_STEPS, math.inf))
+    counts = [minutes.filter(minutes.is_between(low, high, closed="left")).len() for low, high in bounds]
+    labels = [*(f"< {step} min" for step in _STEPS), "later"]
+    picture = columns_picture("log objects by the time from posting to deletion", labels, {"objects": counts})
+    return {"deletion_latency": dg.MetadataValue.md(picture)}
 
 
 def _may_delete(rows: pl.DataFrame) -> dg.AssetCheckResult:

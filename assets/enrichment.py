@@ -12,9 +12,11 @@ from assets.tables import table_spec
 from kentik_dagster.configuration import Configuration
 from kentik_dagster.core.address_index import AddressIndex
 from kentik_dagster.core.enrichment import Knowledge
+from kentik_dagster.core.pictures import columns_picture, shares_picture
 from kentik_dagster.core.unresolved import UNRESOLVED, shares, together, unresolved_share
 from kentik_dagster.errors import KentikDagsterError
 from kentik_dagster.work.enrich import Enriched, enrich_hour, enriched_rows, settled_hours
+from kentik_dagster.work.flow_pictures import MOST_ROWS, traffic_by_minute
 from kentik_dagster.work.places import Places
 from resources.lake import Lake
 
@@ -22,6 +24,7 @@ ENDS_RESOLVED = "ends_resolved"
 # More unknown or ambiguous ends than this say that metadata of some account or VPC is missing.
 _MOST_UNRESOLVED = 0.02
 _VPCS_SHOWN = 20
+_MOST_PICTURES = 24
 ENDS_RESOLVED_CHECK = dg.AssetCheckSpec(
     ENDS_RESOLVED,
     asset="enriched_flows",
@@ -128,6 +131,9 @@ class EnrichmentRun:
     def _tell(self, export: str, hour: str, done: Enriched) -> None:
         self._enriched.setdefault(export, []).append(done)
         told = _told(export, done)
+        # Each picture is kept with its event: those of a long backfill would fill the storage of Dagster.
+        if 0 < done.rows <= MOST_ROWS and len(self._context.partition_keys) <= _MOST_PICTURES:
+            told |= _pictures(traffic_by_minute(self._lake.tables, export, hour), done.ends)
         self._context.add_asset_metadata(told, asset_key="enriched_flows", partition_key=flow_key(export, hour))
 
     def results(self) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
@@ -166,6 +172,18 @@ def _told(export: str, done: Enriched) -> dict[str, Any]:
         "unresolved_share": unresolved_share(done.ends),
         "unresolved_by_vpc": _unresolved_by_vpc({export: [done]}),
     }
+
+
+def _pictures(minutes: pl.DataFrame, ends: pl.DataFrame) -> dict[str, dg.MarkdownMetadataValue]:
+    labels = minutes["minute"].dt.strftime("%H:%M").to_list()
+    profiles = minutes.drop("minute").to_dict(as_series=False)
+    told = {}
+    if profiles:
+        told["traffic_per_minute"] = columns_picture("bytes per minute (UTC) by traffic profile", labels, profiles)
+    if ends.height:
+        amounts = dict(shares(ends).select("resolution", "ends").iter_rows())
+        told["how_ends_were_resolved"] = shares_picture("ends of flows by how they were resolved", amounts)
+    return {name: dg.MetadataValue.md(picture) for name, picture in told.items()}
 
 
 def _unresolved_by_vpc(enriched: dict[str, list[Enriched]]) -> dg.MetadataValue:

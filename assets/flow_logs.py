@@ -16,6 +16,7 @@ from kentik_dagster.core.enrichment import Knowledge
 from kentik_dagster.core.flow_log_keys import log_objects
 from kentik_dagster.core.schemas import no_rows
 from kentik_dagster.errors import KentikDagsterError
+from kentik_dagster.work.held_rows import held_rows, lacking
 from kentik_dagster.work.ingest import Ingested, ingest_hours
 from resources.aws import Aws
 from resources.clock import Clock
@@ -23,6 +24,7 @@ from resources.lake import Lake
 
 OBJECTS_READABLE = "every_object_readable"
 LINES_READABLE = "every_line_readable"
+ROWS_THERE = "every_counted_row_is_there"
 _TABLES = ("flow_logs", "firewall_logs", "flow_log_objects", "rejected_records")
 _CHECKS = (
     dg.AssetCheckSpec(
@@ -34,6 +36,13 @@ _CHECKS = (
         LINES_READABLE,
         asset="rejected_records",
         description="Every line could be read; those that could not are in rejected_records.",
+    ),
+    dg.AssetCheckSpec(
+        ROWS_THERE,
+        asset="flow_logs",
+        blocking=True,
+        description="flow_logs and firewall_logs hold no fewer rows of these hours than flow_log_objects counted: "
+        "nobody else removed any. While they do, no object of these hours is deleted.",
     ),
 )
 
@@ -118,6 +127,7 @@ class _IngestRun:
         self._ingested: list[Ingested] = []
         self._failures: list[str] = []
         self._ignored = 0
+        self._lost: list[pl.DataFrame] = []
 
     def bring_in(self, export: Export, hours: list[str]) -> None:
         """Read the objects of some hours that are not there yet; what fails is told by `results`."""
@@ -134,9 +144,12 @@ class _IngestRun:
         done = self._ingest(bucket, on_the_way, listed, known)
         enriched = {hour: one.ends for hour, one in done.items()}
         done |= self._ingest(bucket, [hour for hour in hours if hour not in on_the_way], listed, None)
+        held = held_rows(self._lake.tables, export.name, list(done))
+        self._lost.append(lacking(held))
+        rows = dict(held.select("hour", "rows").iter_rows())
         for hour, one in done.items():
             self._ingested.append(one)
-            self._tell(export.name, hour, one)
+            self._tell(export.name, hour, one, rows[hour])
         if self._enrichment:
             self._enrichment.bring_up(export.name, list(done), enriched)
 
@@ -165,8 +178,8 @@ class _IngestRun:
             self._failures.append(f"{bucket.export.name} {hours[0]}: {error}")
             return {}
 
-    def _tell(self, export: str, hour: str, done: Ingested) -> None:
-        for table, numbers in _metadata(done).items():
+    def _tell(self, export: str, hour: str, done: Ingested, rows: int) -> None:
+        for table, numbers in _metadata(done, rows).items():
             if dg.AssetKey(table) in self._context.selected_asset_keys:
                 self._context.add_asset_metadata(numbers, asset_key=table, partition_key=flow_key(export, hour))
 
@@ -186,13 +199,14 @@ class _IngestRun:
                 for key in self._context.partition_keys:
                     self._context.log_event(dg.AssetMaterialization(table, partition=key, metadata=of_run))
         selected = {key.name for key in self._context.selected_asset_check_keys}
-        yield from (result for result in _checks(self._ingested) if result.check_name in selected)
+        results = (*_checks(self._ingested), _rows_there(self._lost))
+        yield from (result for result in results if result.check_name in selected)
 
 
-def _metadata(done: Ingested) -> dict[str, dict[str, int | float]]:
+def _metadata(done: Ingested, rows: int) -> dict[str, dict[str, int | float]]:
     lag = {"p50": done.lag(0.5), "p95": done.lag(0.95)}
     return {
-        "flow_logs": {"rows_in_run": done.rows("vpc", "transit_gateway")}
+        "flow_logs": {"dagster/partition_row_count": rows, "rows_in_run": done.rows("vpc", "transit_gateway")}
         | {f"lag_seconds_{name}": value.total_seconds() for name, value in lag.items() if value is not None},
         "firewall_logs": {"rows_in_run": done.rows("network_firewall")},
         "flow_log_objects": {
@@ -227,4 +241,22 @@ def _checks(ingested: list[Ingested]) -> Iterator[dg.AssetCheckResult]:
         passed=rejected == 0,
         severity=dg.AssetCheckSeverity.WARN,
         metadata={"rejected_lines": rejected, "rows": int(objects["rows"].sum())},
+    )
+
+
+def _rows_there(lost: list[pl.DataFrame]) -> dg.AssetCheckResult:
+    hours = pl.concat([pl.DataFrame(), *lost], how="diagonal")
+    first = hours.row(0, named=True) if hours.height else None
+    return dg.AssetCheckResult(
+        asset_key="flow_logs",
+        check_name=ROWS_THERE,
+        passed=first is None,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=None
+        if first is None
+        else f"{hours.height} hours lack rows. The first, {first['export']} {first['hour']}, holds "
+        f"{first['rows'] + first['firewall_rows']:,} of {first['counted'] + first['firewall_counted']:,}. No object of "
+        "the hours of this run was deleted. Somebody else wrote to the lake: bring back the table's older version "
+        "(Delta's RESTORE), and see who may write to it.",
+        metadata={"hours_that_lack_rows": hours.height},
     )

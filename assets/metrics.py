@@ -54,7 +54,7 @@ def metric_assets(configuration: Configuration, partitions: Partitions) -> list[
 
     listings = table_spec("metric_listings", deps=["org_accounts"], group="metrics")
 
-    @table_assets("metric_listings", [listings])
+    @table_assets("metric_listings", [listings], pool="metrics")
     def metric_listings(context: dg.AssetExecutionContext, aws: Aws, lake: Lake, clock: Clock) -> dg.MaterializeResult:
         """Which series CloudWatch has; `metric_series` asks by itself where it was not asked for an hour."""
         calls = refresh_listings(
@@ -75,7 +75,7 @@ def metric_assets(configuration: Configuration, partitions: Partitions) -> list[
         partitions_def=partitions.hours,
     )
 
-    @table_assets("metric_series", [series], _CHECKS)
+    @table_assets("metric_series", [series], _CHECKS, pool="metrics")
     def metric_series(
         context: dg.AssetExecutionContext, config: MetricsConfig, aws: Aws, lake: Lake, clock: Clock
     ) -> dg.MaterializeResult:

@@ -49,7 +49,7 @@ def network_assets(configuration: Configuration) -> list[dg.AssetsDefinition]:
         for name in ("metadata_changes", "metadata_calls")
     ]
 
-    @table_assets("account_metadata", specs, CHECKS)
+    @table_assets("account_metadata", specs, CHECKS, pool="metadata")
     def account_metadata(
         context: dg.AssetExecutionContext, aws: Aws, lake: Lake, clock: Clock
     ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:

@@ -13,8 +13,11 @@ from kentik_dagster.configuration import Export
 from kentik_dagster.core.look_back import hours_between, stretches
 
 EXPORT_TAG = "kentik/export"
+PRIORITY_TAG = "dagster/priority"
 RANGE_START_TAG = "dagster/asset_partition_range_start"
 RANGE_END_TAG = "dagster/asset_partition_range_end"
+# Of runs that wait for their turn, fresh data goes before schedules, and those before backfills and what is done again.
+FRESH_DATA, SCHEDULED, DONE_AGAIN = "10", "5", "-5"
 # Hours in a row from which on one run serves them all: a run costs seconds of its own.
 _RANGE_HOURS = 4
 # What failed is asked for again, but not with every tick.
@@ -85,7 +88,7 @@ def requests_for(
 
 
 def _runs(export: Export, hours: list[str], content: str, now: datetime, reason: str) -> Iterator[dg.RunRequest]:
-    tags = {EXPORT_TAG: export.name, REASON_TAG: reason}
+    tags = {EXPORT_TAG: export.name, REASON_TAG: reason, PRIORITY_TAG: FRESH_DATA}
     config = dg.RunConfig(ops={"flow_log_batches": EnrichmentConfig(rebuild=False)})
     again = int(now.timestamp()) // _ASK_AGAIN_SECONDS
     run_key = f"{export.name}|{hours[0]}|{hours[-1]}|{content}|{again}"

@@ -1,14 +1,19 @@
 """What every asset says of its table: what one row is, its columns, where it lies."""
 
+import functools
+import inspect
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
 
 import dagster as dg
 
+from kentik_dagster.catalog.lineage import LINEAGE
 from kentik_dagster.catalog.tables import TABLES
+from kentik_dagster.errors import KentikDagsterError
 
 _MINUTES = timedelta(minutes=1)
 # How old a table's last materialisation may be, in minutes: a warning, and a failure. Schedules and AWS's own times say
@@ -20,6 +25,10 @@ _MAY_BE_OLD: Mapping[str, tuple[int, int]] = MappingProxyType({
     "flow_logs": (30, 60), "firewall_logs": (30, 60), "flow_log_objects": (30, 60), "rejected_records": (30, 60),
     "enriched_flows": (30, 60), "deletion_sweep": (60, 120),
 })  # fmt: skip
+
+
+# What AWS or the network fails now and then is tried again after some seconds; an error that will stay says so itself.
+_RETRIES = dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 
 
 def freshness(name: str) -> dg.FreshnessPolicy:
@@ -45,27 +54,64 @@ def table_spec(
         kinds={"deltalake", "polars"},
         partitions_def=partitions_def,
         freshness_policy=freshness(name),
-        metadata={"dagster/column_schema": _column_schema(name), "dagster/table_name": name},
+        metadata={
+            "dagster/column_schema": _column_schema(name),
+            "dagster/column_lineage": _column_lineage(name),
+            "dagster/table_name": name,
+        },
     )
 
 
 def table_assets(
-    name: str, specs: Sequence[dg.AssetSpec], checks: Sequence[dg.AssetCheckSpec] = (), *, can_subset: bool = False
+    name: str,
+    specs: Sequence[dg.AssetSpec],
+    checks: Sequence[dg.AssetCheckSpec] = (),
+    *,
+    can_subset: bool = False,
+    pool: str | None = None,
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
     """Decorate the computation that keeps some tables; a range of partitions is one run of it.
 
     Args:
         can_subset: it may be asked for some of the tables only.
+        pool: runs of one pool wait for each other, as far as the instance's limit for it says.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.BetaWarning)  # backfill_policy
-        return dg.multi_asset(
+        decorate = dg.multi_asset(
             name=name,
             specs=specs,
             check_specs=checks,
             can_subset=can_subset,
             backfill_policy=dg.BackfillPolicy.single_run(),
+            retry_policy=_RETRIES,
+            pool=pool,
         )
+    return lambda compute: decorate(_telling(compute))
+
+
+def _telling(compute: Callable[..., Any]) -> Callable[..., Any]:
+    """The same, but errors of ours become Dagster's failures: tried again only where that may help."""
+
+    @functools.wraps(compute)
+    def told(*args: Any, **kwargs: Any) -> Any:
+        with _failures():
+            return compute(*args, **kwargs)
+
+    @functools.wraps(compute)
+    def told_on_the_way(*args: Any, **kwargs: Any) -> Iterator[Any]:
+        with _failures():
+            yield from compute(*args, **kwargs)
+
+    return told_on_the_way if inspect.isgeneratorfunction(compute) else told
+
+
+@contextmanager
+def _failures() -> Iterator[None]:
+    try:
+        yield
+    except KentikDagsterError as error:
+        raise dg.Failure(str(error), allow_retries=error.may_pass) from error
 
 
 def _column_schema(name: str) -> dg.TableSchema:
@@ -78,4 +124,13 @@ def _column_schema(name: str) -> dg.TableSchema:
             )
             for column in TABLES[name].columns
         ]
+    )
+
+
+def _column_lineage(name: str) -> dg.TableColumnLineage:
+    return dg.TableColumnLineage(
+        {
+            column: [dg.TableColumnDep(asset_key=dg.AssetKey(table), column_name=source) for table, source in sources]
+            for column, sources in LINEAGE.get(name, {}).items()
+        }
     )

@@ -27,7 +27,7 @@ def upkeep_assets(configuration: Configuration) -> list[dg.AssetsDefinition]:
     if problems:
         raise ConfigurationError("kentik.yaml", problems)
 
-    @dg.asset(group_name="lake", kinds={"deltalake"}, freshness_policy=freshness("lake_upkeep"))
+    @dg.asset(group_name="lake", kinds={"deltalake"}, freshness_policy=freshness("lake_upkeep"), pool="lake_upkeep")
     def lake_upkeep(context: dg.AssetExecutionContext, lake: Lake, clock: Clock) -> dg.MaterializeResult:
         """Every table kept quick to open and no larger than it must be; rows change by `retention_days` only."""
         done = keep_up_lake(lake.tables, configuration.retention_days, clock.now(), progress=context.log.info)

@@ -52,9 +52,16 @@ def build_definitions(
         *upkeep_assets(configuration),
         *status_assets(configuration),
     ]
+    roots = [*bucket_assets(configuration, partitions), setup_asset()]
+    owners = list(configuration.owners)
+
+    def owned(spec: dg.AssetSpec) -> dg.AssetSpec:
+        return spec.replace_attributes(owners=owners)
+
+    # The UI opens the code of an asset from its page.
+    linked = [asset for asset in dg.with_source_code_references(kept) if isinstance(asset, dg.AssetsDefinition)]
     return dg.Definitions(
-        # The UI opens the code of an asset from its page.
-        assets=[*bucket_assets(configuration, partitions), setup_asset(), *dg.with_source_code_references(kept)],
+        assets=[*dg.map_asset_specs(owned, roots), *dg.map_asset_specs(owned, linked)],
         asset_checks=[snapshot_check(configuration), verification_checks(configuration)],
         jobs=JOBS,
         schedules=schedules(partitions),

@@ -12,7 +12,13 @@ def _without_colours(text: str) -> str:
 
 
 class KentikDagsterError(Exception):
-    """The base of all of them; its text is meant for the person who runs the system."""
+    """The base of all of them; its text is meant for the person who runs the system.
+
+    Attributes:
+        may_pass: the same may well succeed some seconds later, without anybody doing anything.
+    """
+
+    may_pass: bool = False
 
 
 class ConfigurationError(KentikDagsterError):
@@ -85,6 +91,7 @@ class CommitContentionError(LakeError):
             f"commit to '{lock}' of",
             f"{attempts} attempts met other writers or failed; the last answer was: {last}",
         )
+        self.may_pass = True
 
 
 class PlacesError(KentikDagsterError):
@@ -102,15 +109,22 @@ class UnreadableObjectError(KentikDagsterError):
     """An S3 object whose content cannot be read as a flow log; it stays where it is."""
 
 
+# What AWS answers when it is asked too often, or has trouble of its own.
+_PASSING = ("Throttl", "TooManyRequests", "RequestLimitExceeded", "SlowDown", "ServiceUnavailable", "InternalError",
+            "InternalFailure", "RequestTimeout", "EndpointConnectionError", "ConnectTimeoutError", "ReadTimeoutError",
+            "ConnectionClosedError")  # fmt: skip
+
+
 class AwsError(KentikDagsterError):
     """AWS refused or failed a call that the work cannot go on without.
 
     Attributes:
-        code: AWS's error code, such as `AccessDenied`.
+        code: AWS's error code, such as `AccessDenied`, or the name of what kept the call from AWS.
     """
 
     def __init__(self, message: str, code: str) -> None:
         self.code = code
+        self.may_pass = code.startswith(_PASSING)
         super().__init__(message)
 
 

@@ -472,7 +472,8 @@ def test_a_folder_is_no_file(tmp_path: Path) -> None:
         ("export: []", "export: there is no such key. Did you mean 'exports'?"),
         (
             "xyz: []",
-            "xyz: there is no such key. The keys are lake, retention_days, applications, geoip, metrics, exports.",
+            "xyz: there is no such key. The keys are lake, owners, retention_days, applications, geoip, metrics, "
+            "exports.",
         ),
         ("1: []", "1: there is no such key"),
         ("lake:", "lake: there is no value: write one, or leave the key out; see kentik.example.yaml"),

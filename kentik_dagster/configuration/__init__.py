@@ -16,6 +16,7 @@ from kentik_dagster.configuration.values import (
     BucketPrefix,
     ExportName,
     ExternalId,
+    Owner,
     Place,
     Region,
     RoleArn,
@@ -157,6 +158,7 @@ class Configuration(Strict):
     """The whole file. `lake` is absolute once loaded: a local folder, or s3://bucket/prefix."""
 
     lake: Place = "./lake"
+    owners: tuple[Owner, ...] = ("team:network",)
     retention_days: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
     applications: tuple[Application, ...] = ()
     geoip: Geoip = Geoip()

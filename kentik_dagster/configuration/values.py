@@ -49,6 +49,10 @@ def hour(value: Any) -> Any:
 
 AccountId = Annotated[str, BeforeValidator(_quoted_account), matching(r"\d{12}", "an account id of 12 digits")]
 Region = Annotated[str, matching(r"[a-z]{2}(-[a-z]+)+-\d", "a region such as eu-west-1")]
+Owner = Annotated[
+    str,
+    matching(r"team:[A-Za-z0-9_]+|[^@\s]+@[^@\s]+\.[^@\s]+", "an owner: write team:network or an email address"),
+]
 ExportName = Annotated[
     str, matching(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}", "an export name: letters, digits, '-', '_' and '.', 63 at most")
 ]

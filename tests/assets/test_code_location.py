@@ -81,6 +81,23 @@ def test_every_table_says_when_it_is_late_and_where_its_code_is(definitions: dg.
         assert Path(source.file_path).parent.name == "assets", name
 
 
+def test_every_asset_has_an_owner_and_derived_columns_say_what_they_are_made_from(definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+
+    for name, parents in ((name, parents) for name, (parents, _) in GRAPH.items()):
+        node = graph.get(dg.AssetKey(name.split("/")))
+        assert node.owners == ["team:network"], name
+        lineage = node.metadata.get("dagster/column_lineage")
+        sources = lineage.deps_by_column.values() if isinstance(lineage, dg.TableColumnLineage) else ()
+        assert {source.asset_key.to_user_string() for column in sources for source in column} <= set(parents), name
+
+
+def test_owners_are_those_of_the_configuration() -> None:
+    owned = build_definitions(CONFIGURATION.model_copy(update={"owners": ("noc@example.com",)}))
+
+    assert owned.resolve_asset_graph().get(dg.AssetKey("flow_logs")).owners == ["noc@example.com"]
+
+
 def _partitions(definition: dg.PartitionsDefinition | None) -> str:
     match definition:
         case None:

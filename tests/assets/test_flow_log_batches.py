@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from assets.enrichment import EnrichmentConfig
-from assets.flow_logs import LINES_READABLE
+from assets.flow_logs import LINES_READABLE, ROWS_THERE
 from assets.runs import RANGE_END_TAG, RANGE_START_TAG
 from kentik_dagster.demo.emulator_process import Emulator
 from tests.assets.watched_export import WatchedExport, ago, keys
@@ -145,3 +145,41 @@ def backfill(export: WatchedExport, first: str, last: str) -> dg.ExecuteInProces
 def rows_of(export: WatchedExport, table: str) -> dict[str, int]:
     counts = export.lake[table].open().files.group_by("partition.hour").agg(pl.col("num_records").sum())
     return {f"acme|{hour}": rows for hour, rows in counts.sort("partition.hour").iter_rows()}
+
+
+def test_rows_that_somebody_removed_stop_the_sweep_and_are_told(export: WatchedExport) -> None:
+    assert materialise(export, *OBJECTS).success
+    table = export.lake["flow_logs"].open().handle
+    table.delete("srcport = 40001")
+
+    result = materialise(export, *OBJECTS, "deletion_sweep")
+
+    told = {check.check_name: check for check in result.get_asset_check_evaluations()}
+    assert not told[ROWS_THERE].passed
+    assert f"acme {keys(2)[0].split('|')[1]}, holds 1 of 2" in str(told[ROWS_THERE].description)
+    assert not result.success
+    assert not result.asset_materializations_for_node("deletion_sweep")
+
+
+def test_an_hour_shows_its_traffic_and_a_long_backfill_keeps_no_pictures(
+    export: WatchedExport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("assets.enrichment._MOST_PICTURES", 3)
+    pictures = {"traffic_per_minute", "how_ends_were_resolved"}
+    one = materialise(export, *OBJECTS, "enriched_flows")
+    first, last = keys(5, 2)
+
+    many = backfill(export, first, last)
+
+    assert pictures <= _told(one, "enriched_flows", keys(2)[0]).keys()
+    assert _told(many, "enriched_flows", keys(2)[0])["dagster/partition_row_count"].value == 2
+    assert pictures.isdisjoint(_told(many, "enriched_flows", keys(2)[0]))
+
+
+def _told(result: dg.ExecuteInProcessResult, table: str, partition: str) -> Mapping[str, dg.MetadataValue]:
+    (found,) = [
+        one.metadata
+        for one in result.asset_materializations_for_node("flow_log_batches")
+        if one.asset_key == dg.AssetKey(table) and one.partition == partition
+    ]
+    return found

@@ -166,13 +166,15 @@ def test_an_hour_shows_its_traffic_and_a_long_backfill_keeps_no_pictures(
 ) -> None:
     monkeypatch.setattr("assets.enrichment._MOST_PICTURES", 3)
     pictures = {"traffic_per_minute", "how_ends_were_resolved"}
+    in_time = int(ago(hours=2).timestamp())
+    export.put(ago(hours=2), text=TEXT.replace(b"1795424400", str(in_time).encode()))
     one = materialise(export, *OBJECTS, "enriched_flows")
     first, last = keys(5, 2)
 
     many = backfill(export, first, last)
 
     assert pictures <= _told(one, "enriched_flows", keys(2)[0]).keys()
-    assert _told(many, "enriched_flows", keys(2)[0])["dagster/partition_row_count"].value == 2
+    assert _told(many, "enriched_flows", keys(2)[0])["dagster/partition_row_count"].value == 4
     assert pictures.isdisjoint(_told(many, "enriched_flows", keys(2)[0]))
 
 

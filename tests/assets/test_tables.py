@@ -23,7 +23,7 @@ def tries(error: Exception, times: int) -> tuple[int, dg.ExecuteInProcessResult]
     tried = []
 
     @table_assets("org_accounts", [table_spec("org_accounts", group="metadata")])
-    def org_accounts() -> dg.MaterializeResult:
+    def org_accounts() -> dg.MaterializeResult[None]:
         tried.append(error)
         if len(tried) <= times:
             raise error

@@ -28,7 +28,7 @@ def words(picture: ElementTree.Element) -> list[str | None]:
 def test_columns_stand_on_each_other_and_the_highest_reaches_the_top() -> None:
     picture = drawn(columns_picture("bytes", ["00:00", "00:01"], {"inside": [1, 2], "outside": [0, 2]}))
 
-    axis, inside, outside = (path.attrib["d"] for path in picture.iter(f"{SVG}path"))
+    _axis, inside, outside = (path.attrib["d"] for path in picture.iter(f"{SVG}path"))
     heights = [[float(number) for number in re.findall(r"v([\d.]+)", path)] for path in (inside, outside)]
     assert heights == [[27.5, 55.0], [55.0]]
     assert re.findall(r"M[\d.]+ ([\d.]+)", outside) == ["26.0"]

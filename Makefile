@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 LONG_TESTS := tests/test_demo.py tests/setup/test_under_the_policies.py tests/test_end_to_end.py tests/test_benchmarks.py tests/work tests/core/test_resolution_laws.py tests/demo \
 	tests/test_cli.py tests/test_sql_command.py tests/test_analysts_guide.py tests/assets tests/lake tests/aws
 
-.PHONY: demo dev test lint types unit test-setup bench lock clean
+.PHONY: demo dev test lint types unit test-setup test-deploy bench lock clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -47,6 +47,10 @@ unit: $(VENV)/installed
 test-setup: $(VENV)/installed
 	SETUP_ALL=1 $(BIN)/pytest tests/setup
 
+# Past one machine: PostgreSQL, Redis, a web server, a daemon and two workers as processes of their own on loopback.
+test-deploy: $(VENV)/installed
+	DEPLOY_ALL=1 $(BIN)/pytest tests/deploy
+
 # What it costs, beside what people would use instead: writes benchmarks/RESULTS.md. Options: make bench BENCH="--long".
 bench: $(VENV)/installed
 	@$(BIN)/uv pip install --quiet --system-certs --python $(BIN)/python -c constraints.txt -e '.[bench]' \
@@ -56,7 +60,7 @@ bench: $(VENV)/installed
 # The versions that CI tests; run after a change of the dependencies, and commit what it writes.
 lock:
 	rm -rf $(VENV)-lock && $(PYTHON) -m venv $(VENV)-lock
-	$(VENV)-lock/bin/python -m pip install --quiet --disable-pip-version-check uv -e '.[dev]'
+	$(VENV)-lock/bin/python -m pip install --quiet --disable-pip-version-check uv -e '.[dev,ui]'
 	$(VENV)-lock/bin/python -m pip freeze --exclude-editable --exclude kentik-dagster | LC_ALL=C sort -f > constraints.txt
 	rm -rf $(VENV)-lock
 

@@ -1,0 +1,205 @@
+"""What deploy/ ships loads in the classes that it names, and says the same things everywhere.
+
+Nothing here starts a container: no engine, no cluster and no Helm is needed. A schema of the official chart, where
+there is one, is asked too: name its file in KENTIK_DAGSTER_HELM_SCHEMA.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import boto3
+import dagster as dg
+import pytest
+import yaml
+
+from kentik_dagster.demo.emulator_process import Emulator
+from kentik_dagster.one_pass import make_home
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+WITH_DAGSTER_YAML = ("celery", "ecs")
+ENVIRONMENT = {
+    "DAGSTER_POSTGRES_HOST": "127.0.0.1",
+    "DAGSTER_POSTGRES_PORT": "1",
+    "DAGSTER_POSTGRES_DB": "dagster",
+    "DAGSTER_POSTGRES_USER": "dagster",
+    "DAGSTER_POSTGRES_PASSWORD": "made-up",
+    "DAGSTER_COMPUTE_LOG_BUCKET": "acme-dagster",
+    "CELERY_BROKER_URL": "redis://127.0.0.1:1/0",
+    "CELERY_RESULT_BACKEND": "redis://127.0.0.1:1/1",
+    "DAGSTER_ECS_CLUSTER": "dagster",
+    "DAGSTER_ECS_RUN_TASK": "kentik-dagster-run",
+}
+
+
+def settings(name: str) -> dict[str, Any]:
+    loaded = yaml.safe_load((DEPLOY / name / "dagster.yaml").read_text())
+    assert isinstance(loaded, dict)
+    return loaded
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def cluster(aws: Emulator) -> Iterator[str]:
+    """A cluster and the task definition of deploy/ecs, registered as AWS takes it."""
+    ecs = boto3.client("ecs", region_name="us-east-1")
+    ecs.create_cluster(clusterName="dagster")
+    definition = json.loads((DEPLOY / "ecs" / "run-task.json").read_text())
+    ecs.register_task_definition(**definition)
+    yield definition["family"]
+    ecs.delete_cluster(cluster="dagster")
+
+
+def instance(name: str, home: Path, changes: Mapping[str, Any]) -> dg.DagsterInstance:
+    """The instance of a dagster.yaml; its storage is SQLite, as there is no Postgres behind the made-up address."""
+    (home / "dagster.yaml").write_text(yaml.safe_dump({**settings(name), **changes}))
+    return dg.DagsterInstance.from_config(str(home))
+
+
+@pytest.mark.usefixtures("environment")
+def test_runs_are_launched_as_celery_tasks(tmp_path: Path) -> None:
+    with instance("celery", tmp_path, {"storage": {"sqlite": {"base_dir": str(tmp_path)}}}) as made:
+        launcher = made.run_launcher
+        assert type(launcher).__name__ == "WatchedCeleryRunLauncher"
+        assert launcher.supports_check_run_worker_health
+        assert type(made.compute_log_manager).__name__ == "S3ComputeLogManager"
+        assert made.run_monitoring_enabled
+
+
+@pytest.mark.usefixtures("environment", "cluster")
+def test_runs_are_launched_as_ecs_tasks(tmp_path: Path) -> None:
+    with instance("ecs", tmp_path, {"storage": {"sqlite": {"base_dir": str(tmp_path)}}}) as made:
+        launcher = made.run_launcher
+        assert type(launcher).__name__ == "EcsRunLauncher"
+        assert vars(launcher)["task_definition"].endswith("kentik-dagster-run")
+
+
+@pytest.mark.usefixtures("environment")
+@pytest.mark.parametrize("name", WITH_DAGSTER_YAML)
+def test_the_storage_is_postgres_through_the_driver_that_is_installed(name: str) -> None:
+    from dagster_postgres.utils import pg_url_from_config
+
+    configured = settings(name)["storage"]["postgres"]["postgres_db"]
+    resolved = {
+        key: os.environ[value["env"]] if isinstance(value, dict) else value for key, value in configured.items()
+    }
+
+    url = pg_url_from_config({"postgres_db": resolved | {"port": int(resolved["port"])}})
+
+    assert url == "postgresql+psycopg2://dagster:made-up@127.0.0.1:1/dagster"
+
+
+def test_pods_are_made_of_what_the_values_say(tmp_path: Path) -> None:
+    from dagster_k8s.job import construct_dagster_k8s_job
+    from dagster_k8s.launcher import K8sRunLauncher
+
+    values = yaml.safe_load((DEPLOY / "kubernetes" / "values.yaml").read_text())
+    (deployment,) = values["dagster-user-deployments"]["deployments"]
+    wanted = values["runLauncher"]["config"]["k8sRunLauncher"]
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(yaml.safe_dump(KUBECONFIG))
+    run_config = wanted["runK8sConfig"]
+    launcher = K8sRunLauncher(
+        service_account_name=values["global"]["serviceAccountName"],
+        instance_config_map="dagster-instance",
+        dagster_home="/opt/dagster",
+        postgres_password_secret=values["global"]["postgresqlSecretName"],
+        load_incluster_config=False,
+        kubeconfig_file=str(kubeconfig),
+        image_pull_policy=wanted["imagePullPolicy"],
+        run_k8s_config={
+            "container_config": run_config["containerConfig"],
+            "pod_spec_config": run_config["podSpecConfig"],
+            "job_spec_config": run_config["jobSpecConfig"],
+        },
+    )
+    image = "{repository}:{tag}".format(**deployment["image"])
+    context = launcher.get_container_context_for_run(dg.DagsterRun(job_name="flow_logs"))
+
+    job = construct_dagster_k8s_job(
+        context.get_k8s_job_config(image, launcher),
+        args=["dagster", "api", "execute_run"],
+        job_name="dagster-run-1",
+        user_defined_k8s_config=context.run_k8s_config,
+    ).to_dict()
+
+    pod = job["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert (container["image"], pod["service_account_name"]) == (image, "kentik-dagster")
+    assert container["resources"]["limits"] == {"memory": "4Gi"}
+    assert pod["security_context"]["run_as_non_root"] is True
+    assert job["spec"]["ttl_seconds_after_finished"] == 3600
+
+
+KUBECONFIG = {
+    "apiVersion": "v1",
+    "kind": "Config",
+    "current-context": "made-up",
+    "contexts": [{"name": "made-up", "context": {"cluster": "made-up", "user": "made-up"}}],
+    "clusters": [{"name": "made-up", "cluster": {"server": "https://127.0.0.1:1"}}],
+    "users": [{"name": "made-up", "user": {"token": "made-up"}}],
+}
+
+
+def test_the_chart_takes_the_values() -> None:
+    schema = os.environ.get("KENTIK_DAGSTER_HELM_SCHEMA")
+    if schema is None:
+        pytest.skip("name the chart's values.schema.json in KENTIK_DAGSTER_HELM_SCHEMA")
+    jsonschema = pytest.importorskip("jsonschema")
+
+    values = yaml.safe_load((DEPLOY / "kubernetes" / "values.yaml").read_text())
+
+    jsonschema.validate(values, json.loads(Path(schema).read_text()))
+
+
+def test_wherever_runs_go_they_are_limited_watched_and_retried_alike(tmp_path: Path) -> None:
+    make_home(tmp_path)
+    here = yaml.safe_load((tmp_path / "dagster.yaml").read_text())
+    values = yaml.safe_load((DEPLOY / "kubernetes" / "values.yaml").read_text())
+    coordinator = values["dagsterDaemon"]["runCoordinator"]["config"]["queuedRunCoordinator"]
+    chart = {
+        "concurrency": {
+            "runs": {"tag_concurrency_limits": coordinator["tagConcurrencyLimits"]},
+            **values["additionalInstanceConfig"]["concurrency"],
+        },
+        "run_monitoring": {_snake(key): value for key, value in values["dagsterDaemon"]["runMonitoring"].items()},
+        "run_retries": {_snake(key): value for key, value in values["dagsterDaemon"]["runRetries"].items()},
+    }
+
+    for other in (settings("celery"), settings("ecs"), chart):
+        limits = [limit["key"] for limit in other["concurrency"]["runs"]["tag_concurrency_limits"]]
+        assert limits == ["dagster/partition", "dagster/backfill"]
+        assert other["concurrency"]["pools"] == here["concurrency"]["pools"]
+        assert other["run_monitoring"].keys() >= here["run_monitoring"].keys()
+        assert other["run_monitoring"]["max_runtime_seconds"] == here["run_monitoring"]["max_runtime_seconds"]
+        assert other["run_retries"] | {"max_retries": 1} == here["run_retries"]
+
+
+def _snake(name: str) -> str:
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
+
+
+def test_no_secret_is_written_down() -> None:
+    for path in DEPLOY.rglob("*.*"):
+        for line in path.read_text().splitlines():
+            if "password" in line.lower() and not line.lstrip().startswith("#"):
+                assert any(word in line for word in ("env:", "Secret", "secret", '_PASSWORD"')), f"{path.name}: {line}"
+
+
+def test_the_image_is_built_of_what_is_there() -> None:
+    root = DEPLOY.parent
+    lines = (DEPLOY / "Dockerfile").read_text().splitlines()
+    copied = [word for line in lines if line.startswith("COPY") for word in shlex.split(line)[1:-1]]
+
+    assert [name for name in copied if not (root / name).exists()] == []
+    assert any(line.startswith("USER") and "root" not in line for line in lines)

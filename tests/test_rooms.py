@@ -57,6 +57,7 @@ ROOMS = (
     Room("resources", (*_PURE, "core", "configuration", *_EDGES), ("dagster", "pydantic")),
     Room("assets", (*_STEPS, "resources"), ("dagster", "pydantic", "polars")),
     Room("kentik_dagster/code_location.py", ("errors", "configuration", "assets", "resources"), ("dagster",)),
+    Room("kentik_dagster/celery_launcher.py", libraries=("dagster", "dagster_celery")),
     Room("kentik_dagster/definitions.py", ("errors", "configuration", "configuration_file", "code_location"),
          ("dagster",)),
     Room("kentik_dagster/one_pass.py", (*_STEPS, "resources", "assets", "code_location"), ("dagster", "rich")),

@@ -28,6 +28,8 @@ LISTED: dict[str, pl.DataType | type[pl.DataType]] = {
     "posted_at": pl.Datetime("us", "UTC"),
 }
 CONCURRENT_LISTINGS = 8
+# A part of a day is listed in some seconds, whatever it holds.
+_FOLDERS_OF_A_PART = 128
 # Folders between bucket_prefix and AWSLogs/: the wizard makes one for each VPC.
 _DEEPEST_PREFIX = 3
 _ACCOUNT_FOLDER = re.compile(r"(?:aws-account-id=)?\d{12}/$")
@@ -37,14 +39,19 @@ _FIREWALL_LOG_FOLDER = re.compile(r"/(?:flow|alert|tls)/$")
 _REGION_FOLDER = re.compile(r"(?:aws-region=)?[a-z]{2}(?:-[a-z]+)+-\d/$")
 
 
+def _day_folder(parent: str, day: date) -> str:
+    return f"{parent}{day:year=%Y/month=%m/day=%d/}" if "aws-region=" in parent else f"{parent}{day:%Y/%m/%d/}"
+
+
 class LogBucket:
     """The bucket of one export that AWS writes flow logs into."""
 
-    def __init__(self, access: ExportAccess) -> None:
+    def __init__(self, access: ExportAccess, day_parents: Sequence[str] | None = None) -> None:
+        """The bucket; `day_parents`, where they are known already, are not looked for."""
         self.export = access.export
         self.name = access.export.log_bucket
         self._client = access.primary.client("s3", access.export.region)
-        self._day_parents: Sequence[str] | None = None
+        self._day_parents = day_parents
 
     def objects(self, days: Iterable[date]) -> pl.DataFrame:
         """The log objects in the folders of some days.
@@ -65,11 +72,26 @@ class LogBucket:
             BucketError: the bucket cannot be listed.
         """
         folders = self.day_parents()
-        wanted = [
-            f"{folder}{day:year=%Y/month=%m/day=%d/}" if "aws-region=" in folder else f"{folder}{day:%Y/%m/%d/}"
-            for day in sorted(set(days))
-            for folder in folders
-        ]
+        return self._everything_in([_day_folder(folder, day) for day in sorted(set(days)) for folder in folders])
+
+    def parts_of(self, day: date, after: str | None = None) -> Iterator[tuple[str | None, pl.DataFrame]]:
+        """The log objects of a day, some folders at a time; errors as `objects`.
+
+        Args:
+            after: the folder after which to go on.
+
+        Yields:
+            The last folder of the part, after which the next would go on, or None if there is none left; and the
+            objects of the part, as of `objects`.
+        """
+        folders = [folder for folder in self.day_parents() if after is None or folder > after]
+        for first in range(0, len(folders), _FOLDERS_OF_A_PART):
+            part = folders[first : first + _FOLDERS_OF_A_PART]
+            is_last = first + len(part) == len(folders)
+            listed = self._everything_in([_day_folder(folder, day) for folder in part])
+            yield None if is_last else part[-1], log_objects(listed).sort("key")
+
+    def _everything_in(self, wanted: Sequence[str]) -> pl.DataFrame:
         with ThreadPoolExecutor(CONCURRENT_LISTINGS, thread_name_prefix="list") as pool:
             pages = [row for rows in pool.map(lambda prefix: list(self._listed(prefix)), wanted) for row in rows]
         return pl.DataFrame(pages, schema=LISTED, orient="row")
@@ -77,7 +99,7 @@ class LogBucket:
     def day_parents(self) -> Sequence[str]:
         """The prefixes that hold day folders, of the kinds of logs that the export collects; looked for once."""
         if self._day_parents is None:
-            self._day_parents = self._found_day_parents()
+            self._day_parents = sorted(self._found_day_parents())
         return self._day_parents
 
     def _found_day_parents(self) -> Sequence[str]:

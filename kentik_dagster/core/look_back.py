@@ -41,6 +41,7 @@ class Examined:
         behind: days of history that no round has held yet, from the first up to but without the second.
         until: last day of the look-back window of the last round.
         left: days of the round that is under way, in the order in which they are looked at.
+        left_after: the folder up to which the first of them was looked at; None: it was not begun.
         paused_at: when a round of several ticks ended, until the next round begins.
         left_over_at: when the last round began that asked for objects that are read and still there.
         left_over_since: the round that is under way asks for those that were read since then; None: for none.
@@ -51,6 +52,7 @@ class Examined:
     behind: tuple[date, date] | None = None
     until: date | None = None
     left: tuple[date, ...] = ()
+    left_after: str | None = None
     paused_at: datetime | None = None
     left_over_at: datetime | None = None
     left_over_since: datetime | None = None
@@ -108,23 +110,33 @@ def _left_over_since(last_time: datetime | None, now: datetime) -> datetime | No
 
 
 def after_days(
-    examined: Examined, looked_at: int, now: datetime, *, went_on: bool, unfinished: Collection[date] = ()
+    examined: Examined,
+    looked_at: int,
+    now: datetime,
+    *,
+    went_on: bool,
+    left_after: str | None = None,
+    unfinished: Collection[date] = (),
 ) -> Examined:
     """The memory at the end of a tick that looked at the first days of `left`.
 
     Args:
-        looked_at: how many of them.
+        looked_at: how many of them, to their ends.
         went_on: whether the round began in an earlier tick.
-        unfinished: those of them that have objects which the lake has not read, for whatever reason.
+        left_after: the folder up to which the next of them was looked at; None: it was not begun.
+        unfinished: days with objects, in what was looked at, which the lake has not read, for whatever reason.
     """
     if not examined.left:
         return examined
-    seen, left = examined.left[:looked_at], examined.left[looked_at:]
-    waiting = (*(day for day in examined.unfinished if day not in seen), *sorted(unfinished))
+    left = examined.left[looked_at:]
+    # A day that was begun in an earlier tick may have been found unfinished there.
+    begun_now = examined.left[examined.left_after is not None : looked_at + (left_after is not None)]
+    waiting = tuple(day for day in examined.unfinished if day not in begun_now)
+    waiting += tuple(day for day in sorted(unfinished) if day not in waiting)
     examined = replace(examined, unfinished=waiting, unfinished_at=examined.unfinished_at if waiting else None)
     if left:
-        return replace(examined, left=left)
-    return replace(examined, left=(), paused_at=now if went_on else None, left_over_since=None)
+        return replace(examined, left=left, left_after=left_after)
+    return replace(examined, left=(), left_after=None, paused_at=now if went_on else None, left_over_since=None)
 
 
 def left_over_objects(listed: pl.DataFrame, audit: pl.DataFrame, since: datetime) -> pl.DataFrame:

@@ -209,6 +209,42 @@ class TestTime:
         assert asked == [keys(0), keys(24), keys(48), []]
         assert cursors[-1] == cursors[-2]
 
+    def test_a_day_that_takes_longer_than_a_tick_is_listed_in_parts(
+        self, export: WatchedExport, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("kentik_dagster.aws.flow_logs._FOLDERS_OF_A_PART", 1)
+        export.changes |= {"look_back_days": 1, "start": ago(hours=12)}
+        for hours, region in enumerate(("eu-west-1", "us-east-1", "us-west-2")):
+            export.put(ago(hours=hours), region)
+        configuration = Configuration.model_validate(
+            {"exports": [{"name": "acme", "region": REGION, "bucket": export.bucket, **export.changes}]}
+        )
+        (sensor,) = listing_sensors(configuration, Partitions(configuration), "flow_logs", seconds=0)
+
+        asked: list[list[str]] = []
+        cursor: str | None = None
+        for _ in range(4):
+            tick = export.tick_of(sensor, export.definitions, cursor)
+            asked.append(hours_asked(tick.run_requests))
+            cursor = tick.cursor
+
+        assert asked == [keys(0), keys(1), keys(2), []]
+
+    def test_folders_that_take_long_to_find_are_looked_for_less_often(
+        self, export: WatchedExport, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("assets.sensors._QUICK_SECONDS", 0)
+        monkeypatch.setattr("assets.sensors._FOLDERS_SHARE", 1_000_000)
+        export.changes |= {"start": ago(hours=12)}
+        export.put(ago(hours=0))
+        first = export.tick(SENSOR)
+        export.put(ago(hours=1), "us-west-2")
+        export.put(ago(hours=2))
+
+        second = export.tick(SENSOR, first.cursor)
+
+        assert hours_asked(second.run_requests) == keys(2, 0)
+
     def test_a_steady_tick_leaves_the_cursor_as_it_was(self, export: WatchedExport) -> None:
         cursor = export.tick(SENSOR).cursor
 

@@ -94,6 +94,23 @@ class TestWhichDays:
         assert at_once == days(23, 22)
         assert done.unfinished == ()
 
+    def test_a_day_that_is_looked_at_in_parts_has_something_left_to_do_if_any_part_has(self) -> None:
+        def part(memory: Examined, looked_at: int, left_after: str | None, *unfinished: date) -> Examined:
+            begun = examine(memory, NOW, start=date(2026, 11, 1), look_back_days=2)
+            return after_days(begun, looked_at, NOW, went_on=True, left_after=left_after, unfinished=unfinished)
+
+        first = part(Examined(until=TODAY, unfinished=days(22)), 0, "us-east-1/", TODAY)
+        second = part(first, 0, "us-west-1/")
+        third = part(second, 1, "eu-west-1/")
+        fourth = part(third, 1, None)
+
+        assert (first.left, first.left_after) == (second.left, "us-east-1/") == (days(23, 22), "us-east-1/")
+        assert (third.left, third.left_after) == (days(22), "eu-west-1/")
+        assert [set(memory.unfinished) for memory in (first, second)] == [set(days(22, 23))] * 2
+        # The 22nd was begun anew, and nothing was found in any of its parts.
+        assert (third.unfinished, fourth.unfinished) == (days(23), days(23))
+        assert (fourth.left, fourth.left_after) == ((), None)
+
     def test_many_such_days_take_turns(self) -> None:
         memory = Examined(until=TODAY, unfinished=days(*range(1, 21)))
         seen: set[date] = set()

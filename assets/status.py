@@ -5,7 +5,7 @@ import os
 import dagster as dg
 import polars as pl
 
-from assets.tables import freshness
+from assets.tables import freshness, table_assets
 from kentik_dagster.configuration import Configuration
 from kentik_dagster.core.status_page import status_html
 from kentik_dagster.work.status import read_status, save_page
@@ -15,14 +15,17 @@ from resources.lake import Lake
 
 def status_assets(configuration: Configuration) -> list[dg.AssetsDefinition]:
     """`status_page`."""
-
-    @dg.asset(
+    spec = dg.AssetSpec(
+        "status_page",
+        description="A page that says how every export, account and network is, and what to do.",
         group_name="lake",
         kinds={"html"},
         freshness_policy=freshness("status_page"),
         deps=["org_accounts", "metadata_calls", "metadata_changes", "flow_log_objects", "cloud_devices"],
     )
-    def status_page(lake: Lake, clock: Clock) -> dg.MaterializeResult:
+
+    @table_assets("status_page", [spec])
+    def status_page(context: dg.AssetExecutionContext, lake: Lake, clock: Clock) -> dg.MaterializeResult:
         """A page that says how every export, account and network is, and what to do; made from the tables alone."""
         status = read_status(configuration, lake.tables, clock.now())
         region = os.environ.get("AWS_REGION") or next((one.region for one in configuration.exports), "us-east-1")

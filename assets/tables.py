@@ -56,7 +56,6 @@ def table_spec(
         freshness_policy=freshness(name),
         metadata={
             "dagster/column_schema": _column_schema(name),
-            "dagster/column_lineage": _column_lineage(name),
             "dagster/table_name": name,
         },
     )
@@ -87,23 +86,44 @@ def table_assets(
             retry_policy=_RETRIES,
             pool=pool,
         )
-    return lambda compute: decorate(_telling(compute))
+    return lambda compute: _linked(decorate(_telling(compute)), compute)
+
+
+def _linked(asset: dg.AssetsDefinition, compute: Callable[..., Any]) -> dg.AssetsDefinition:
+    """The same, with a link to the code of the computation: the UI opens it from the asset's page."""
+    lines = dg.LocalFileCodeReference(
+        file_path=str(inspect.getsourcefile(compute)), line_number=compute.__code__.co_firstlineno
+    )
+    code = {"dagster/code_references": dg.CodeReferencesMetadataValue(code_references=[lines])}
+    return asset.map_asset_specs(lambda spec: spec.merge_attributes(metadata=code))
 
 
 def _telling(compute: Callable[..., Any]) -> Callable[..., Any]:
-    """The same, but errors of ours become Dagster's failures: tried again only where that may help."""
+    """The same, which tells the lineage of its columns, and whose errors Dagster retries only where that may help."""
 
     @functools.wraps(compute)
     def told(*args: Any, **kwargs: Any) -> Any:
         with _failures():
+            _tell_lineage(dg.AssetExecutionContext.get())
             return compute(*args, **kwargs)
 
     @functools.wraps(compute)
     def told_on_the_way(*args: Any, **kwargs: Any) -> Iterator[Any]:
         with _failures():
+            _tell_lineage(dg.AssetExecutionContext.get())
             yield from compute(*args, **kwargs)
 
     return told_on_the_way if inspect.isgeneratorfunction(compute) else told
+
+
+def _tell_lineage(context: dg.AssetExecutionContext) -> None:
+    """The UI takes the lineage of columns from an asset's last materialisation: the last partition's of a run."""
+    for key in context.selected_asset_keys:
+        is_partitioned = context.assets_def.specs_by_key[key].partitions_def is not None
+        last = context.partition_keys[-1] if is_partitioned else None
+        if key.to_user_string() in LINEAGE:
+            lineage = {"dagster/column_lineage": _column_lineage(key.to_user_string())}
+            context.add_asset_metadata(lineage, asset_key=key, partition_key=last)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 import dagster as dg
 import polars as pl
 
-from assets.tables import freshness
+from assets.tables import freshness, table_assets
 from kentik_dagster.configuration import Configuration
 from kentik_dagster.core.retention import retention_problems
 from kentik_dagster.errors import ConfigurationError
@@ -27,7 +27,15 @@ def upkeep_assets(configuration: Configuration) -> list[dg.AssetsDefinition]:
     if problems:
         raise ConfigurationError("kentik.yaml", problems)
 
-    @dg.asset(group_name="lake", kinds={"deltalake"}, freshness_policy=freshness("lake_upkeep"), pool="lake_upkeep")
+    spec = dg.AssetSpec(
+        "lake_upkeep",
+        description="Every table kept quick to open and small; rows change by `retention_days` only.",
+        group_name="lake",
+        kinds={"deltalake"},
+        freshness_policy=freshness("lake_upkeep"),
+    )
+
+    @table_assets("lake_upkeep", [spec], pool="lake_upkeep")
     def lake_upkeep(context: dg.AssetExecutionContext, lake: Lake, clock: Clock) -> dg.MaterializeResult:
         """Every table kept quick to open and no larger than it must be; rows change by `retention_days` only."""
         done = keep_up_lake(lake.tables, configuration.retention_days, clock.now(), progress=context.log.info)

@@ -58,10 +58,8 @@ def build_definitions(
     def owned(spec: dg.AssetSpec) -> dg.AssetSpec:
         return spec.replace_attributes(owners=owners)
 
-    # The UI opens the code of an asset from its page.
-    linked = [asset for asset in dg.with_source_code_references(kept) if isinstance(asset, dg.AssetsDefinition)]
     return dg.Definitions(
-        assets=[*dg.map_asset_specs(owned, roots), *dg.map_asset_specs(owned, linked)],
+        assets=[*dg.map_asset_specs(owned, roots), *dg.map_asset_specs(owned, kept)],
         asset_checks=[snapshot_check(configuration), verification_checks(configuration)],
         jobs=JOBS,
         schedules=schedules(partitions),

@@ -26,7 +26,10 @@ def _end(side: str, event: str) -> Sources:
     """An end is asked for by its address and the time, in the network where the record was made."""
     address = (*_of("flow_logs", f"{side}addr pkt_{side}addr"), *_of("firewall_logs", f"{event}_ip"))
     asked = (*address, *_of("flow_logs", "start"))
-    made: Sources = {f"{side}_{column}": (*asked, ("address_book", column)) for column in END_COLUMNS}
+    # These stand in an event of every run: what they are asked by is said once, of `resolution`.
+    made: Sources = {
+        f"{side}_{column}": (*_of("flow_logs", f"{side}addr"), ("address_book", column)) for column in END_COLUMNS
+    }
     made |= {f"{side}_{column}": address for column in PLACE_COLUMNS}
     made[f"{side}_aws_service"] = (*_of("flow_logs", f"pkt_{side}_aws_service"), *_of("address_book", "name"))
     made[f"{side}_resolution"] = (*asked, *_of("address_book", "address vpc_id valid_from valid_to"))

@@ -12,6 +12,7 @@ import dagster as dg
 import pytest
 
 from assets.runs import RANGE_START_TAG
+from kentik_dagster.catalog.lineage import LINEAGE
 from kentik_dagster.catalog.tables import TABLES
 from kentik_dagster.code_location import build_definitions
 from kentik_dagster.configuration import Configuration
@@ -52,6 +53,15 @@ GRAPH = {
 }
 
 
+# The module of an asset's code, where it is called otherwise.
+MODULES = {
+    "org_accounts": "accounts", "metadata_changes": "network", "metadata_calls": "network", "address_book": "network",
+    "firewall_logs": "flow_logs", "flow_log_objects": "flow_logs", "rejected_records": "flow_logs",
+    "enriched_flows": "flow_logs", "cloud_devices": "devices", "metric_listings": "metrics",
+    "metric_series": "metrics", "deletion_sweep": "deletion", "lake_upkeep": "upkeep", "status_page": "status",
+}  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def definitions() -> dg.Definitions:
     return build_definitions(CONFIGURATION)
@@ -78,7 +88,7 @@ def test_every_table_says_when_it_is_late_and_where_its_code_is(definitions: dg.
         node = graph.get(dg.AssetKey(name))
         assert node.freshness_policy is not None, name
         (source,) = node.metadata["dagster/code_references"].code_references
-        assert Path(source.file_path).parent.name == "assets", name
+        assert Path(source.file_path).relative_to(PROJECT / "assets").stem == MODULES.get(name, name), name
 
 
 def test_every_asset_has_an_owner_and_derived_columns_say_what_they_are_made_from(definitions: dg.Definitions) -> None:
@@ -87,9 +97,8 @@ def test_every_asset_has_an_owner_and_derived_columns_say_what_they_are_made_fro
     for name, parents in ((name, parents) for name, (parents, _) in GRAPH.items()):
         node = graph.get(dg.AssetKey(name.split("/")))
         assert node.owners == ["team:network"], name
-        lineage = node.metadata.get("dagster/column_lineage")
-        sources = lineage.deps_by_column.values() if isinstance(lineage, dg.TableColumnLineage) else ()
-        assert {source.asset_key.to_user_string() for column in sources for source in column} <= set(parents), name
+        sources = {source for columns in LINEAGE.get(name, {}).values() for source, _ in columns}
+        assert sources <= set(parents), name
 
 
 def test_owners_are_those_of_the_configuration() -> None:

@@ -176,6 +176,8 @@ def test_an_hour_shows_its_traffic_and_a_long_backfill_keeps_no_pictures(
     assert pictures <= _told(one, "enriched_flows", keys(2)[0]).keys()
     assert _told(many, "enriched_flows", keys(2)[0])["dagster/partition_row_count"].value == 4
     assert pictures.isdisjoint(_told(many, "enriched_flows", keys(2)[0]))
+    lineage = "dagster/column_lineage"
+    assert [lineage in _told(many, "enriched_flows", key) for key in keys(5, 4, 3, 2)] == [False, False, False, True]
 
 
 def _told(result: dg.ExecuteInProcessResult, table: str, partition: str) -> Mapping[str, dg.MetadataValue]:

@@ -27,6 +27,7 @@ _MAY_BE_OLD: Mapping[str, tuple[int, int]] = MappingProxyType({
 })  # fmt: skip
 
 
+_MOST_LINEAGE = 24
 # What AWS or the network fails now and then is tried again after some seconds; an error that will stay says so itself.
 _RETRIES = dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 
@@ -117,13 +118,19 @@ def _telling(compute: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _tell_lineage(context: dg.AssetExecutionContext) -> None:
-    """The UI takes the lineage of columns from an asset's last materialisation: the last partition's of a run."""
+    """Lineage of columns is taken from an asset's last materialisation, whichever partition of a run that may be.
+
+    It is kept with each event, so a long backfill goes without: the next run brings it back.
+    """
     for key in context.selected_asset_keys:
         is_partitioned = context.assets_def.specs_by_key[key].partitions_def is not None
-        last = context.partition_keys[-1] if is_partitioned else None
+        partitions: Sequence[str | None] = context.partition_keys if is_partitioned else [None]
+        if len(partitions) > _MOST_LINEAGE:
+            continue
         if key.to_user_string() in LINEAGE:
             lineage = {"dagster/column_lineage": _column_lineage(key.to_user_string())}
-            context.add_asset_metadata(lineage, asset_key=key, partition_key=last)
+            for partition in partitions:
+                context.add_asset_metadata(lineage, asset_key=key, partition_key=partition)
 
 
 @contextmanager

@@ -74,7 +74,7 @@ def _axis(labels: Sequence[str], width: float) -> list[str]:
     return [
         _text(_LEFT + place * width, _HEIGHT - _BOTTOM + 16, label)
         for place, label in enumerate(labels)
-        if place % every == 0
+        if place % every == 0 and place * width <= _WIDTH - _LEFT - 40
     ]
 
 

@@ -21,6 +21,8 @@ RECORDS_PER_OBJECT = 2_000
 _AGE = timedelta(minutes=15)
 # The organization's first snapshot was taken before its traffic, as it would be in a deployment that runs.
 _SNAPSHOT_BEFORE = timedelta(minutes=5)
+# A backfill in the UI needs more hours than one.
+_EMPTY_HOUR = timedelta(hours=1)
 _CONFIGURATION = """\
 # Written by the demo: the made-up organization in the embedded AWS emulator.
 lake: ./lake
@@ -90,7 +92,7 @@ def demo_configuration(folder: DemoFolder, emulator: Emulator) -> Configuration:
         region=organization["bucket_region"],
         regions=", ".join(organization["regions"]),
         bucket=organization["bucket"],
-        start=folder.start,
+        start=folder.start - _EMPTY_HOUR,
     )
     folder.configuration_path.write_text(text)
     return load_configuration(folder.configuration_path)

@@ -81,7 +81,7 @@ def test_runs_are_launched_as_ecs_tasks(tmp_path: Path) -> None:
     with instance("ecs", tmp_path, {"storage": {"sqlite": {"base_dir": str(tmp_path)}}}) as made:
         launcher = made.run_launcher
         assert type(launcher).__name__ == "EcsRunLauncher"
-        assert vars(launcher)["task_definition"].endswith("kentik-dagster-run")
+        assert ":task-definition/kentik-dagster-run" in vars(launcher)["task_definition"]
 
 
 @pytest.mark.usefixtures("environment")

@@ -133,7 +133,10 @@ class EnrichmentRun:
         told = _told(export, done)
         # Each picture is kept with its event: those of a long backfill would fill the storage of Dagster.
         if 0 < done.rows <= MOST_ROWS and len(self._context.partition_keys) <= _MOST_PICTURES:
-            told |= _pictures(traffic_by_minute(self._lake.tables, export, hour), done.ends)
+            try:
+                told |= _pictures(traffic_by_minute(self._lake.tables, export, hour), done.ends)
+            except KentikDagsterError as error:  # the hour is enriched, whether it can be shown or not
+                self._context.log.warning(f"{export} {hour}: there are no pictures: {error}")
         self._context.add_asset_metadata(told, asset_key="enriched_flows", partition_key=flow_key(export, hour))
 
     def results(self) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:

@@ -144,7 +144,11 @@ class _IngestRun:
         done = self._ingest(bucket, on_the_way, listed, known)
         enriched = {hour: one.ends for hour, one in done.items()}
         done |= self._ingest(bucket, [hour for hour in hours if hour not in on_the_way], listed, None)
-        held = held_rows(self._lake.tables, export.name, list(done))
+        try:
+            held = held_rows(self._lake.tables, export.name, list(done))
+        except KentikDagsterError as error:
+            self._failures.append(f"{export.name}: {error}")
+            return
         self._lost.append(lacking(held))
         rows = dict(held.select("hour", "rows").iter_rows())
         for hour, one in done.items():

@@ -13,6 +13,7 @@ from assets.enrichment import EnrichmentConfig
 from assets.flow_logs import LINES_READABLE, ROWS_THERE
 from assets.runs import RANGE_END_TAG, RANGE_START_TAG
 from kentik_dagster.demo.emulator_process import Emulator
+from kentik_dagster.errors import LakeError
 from tests.assets.watched_export import WatchedExport, ago, keys
 
 TEXT = "".join(
@@ -180,6 +181,36 @@ def test_an_hour_shows_its_traffic_and_a_long_backfill_keeps_no_pictures(
     lineage = "dagster/column_lineage"
     assert lineage in _told(one, "enriched_flows", keys(2)[0])
     assert not any(lineage in _told(many, "enriched_flows", key) for key in keys(5, 4, 3, 2))
+
+
+def test_an_hour_that_cannot_be_shown_is_enriched_all_the_same(
+    export: WatchedExport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(*_: object) -> pl.DataFrame:
+        raise LakeError("/nowhere", "read", "a file is lost")
+
+    monkeypatch.setattr("assets.enrichment.traffic_by_minute", lost)
+
+    result = materialise(export, *OBJECTS, "enriched_flows")
+
+    assert result.success
+    assert _told(result, "enriched_flows", keys(2)[0])["dagster/partition_row_count"].value == 2
+
+
+def test_an_export_whose_rows_cannot_be_counted_fails_with_its_name(
+    export: WatchedExport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(*_: object) -> pl.DataFrame:
+        raise LakeError("/nowhere", "read", "a file is lost")
+
+    monkeypatch.setattr("assets.flow_logs.held_rows", lost)
+
+    result = materialise(export, *OBJECTS)
+
+    (failed,) = result.filter_events(lambda event: event.is_step_failure)
+    told = failed.step_failure_data.user_failure_data
+    assert told is not None
+    assert str(told.description).startswith("acme: cannot read /nowhere")
 
 
 def _told(result: dg.ExecuteInProcessResult, table: str, partition: str) -> Mapping[str, dg.MetadataValue]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from collections.abc import Callable
 from typing import Any
@@ -13,9 +14,6 @@ from kentik_dagster.catalog.addresses import NOT_INTERNET
 # IPv4 addresses stand among the IPv6 ones as ::ffff:a.b.c.d (RFC 4291 §2.5.5.2), so that one number serves both.
 _MAPPED = 0xFFFF << 32
 FIRST_IPV4, LAST_IPV4 = _MAPPED, _MAPPED + 0xFFFF_FFFF
-# No leading zeros: some read them as octal.
-_OCTET = r"(0|[1-9][0-9]{0,2})"
-_OCTETS = rf"^{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}$"
 
 
 def address_numbers(addresses: pl.Series) -> pl.DataFrame:
@@ -27,24 +25,28 @@ def address_numbers(addresses: pl.Series) -> pl.DataFrame:
         the number).
     """
     distinct = addresses.drop_nulls().unique().alias("address")
-    octets = pl.col("address").str.extract_groups(_OCTETS).struct
-    parts = [octets.field(str(position)).cast(pl.UInt32, strict=False) for position in (1, 2, 3, 4)]
-    value = sum(
-        (part.cast(pl.UInt128) * 256 ** (3 - place) for place, part in enumerate(parts)), pl.lit(_MAPPED, pl.UInt128)
-    )
-    frame = pl.DataFrame(distinct).with_columns(
-        number=pl.when(pl.all_horizontal(part <= 255 for part in parts)).then(value)
-    )
+    octets = pl.DataFrame(distinct.str.split_exact(".", 3)).unnest("address")
+    octets = octets.select(pl.all().cast(pl.UInt8, strict=False).cast(pl.UInt32))
+    value = sum((pl.col(name) * 256 ** (3 - place) for place, name in enumerate(octets.columns)), pl.lit(0, pl.UInt32))
+    # Written again, they are the same: no signs, and no leading zeros, which some read as octal.
+    again = pl.concat_str(pl.all().cast(pl.String), separator=".")
+    is_ipv4 = octets.select(again).to_series() == distinct
+    number = octets.select(value.cast(pl.UInt128) + pl.lit(_MAPPED, pl.UInt128)).to_series()
+    frame = pl.DataFrame(distinct).with_columns(number=pl.when(is_ipv4).then(number))
     ipv6 = pl.when(pl.col("address").str.contains(":", literal=True)).then("address")
     frame = frame.with_columns(
         number=pl.coalesce("number", ipv6.map_elements(_number(ipaddress.ip_address), return_dtype=pl.UInt128))
     )
-    nowhere = ranges(pl.Series(NOT_INTERNET))
     inside = [
-        pl.col("number").is_between(pl.lit(first, pl.UInt128), pl.lit(last, pl.UInt128))
-        for first, last in nowhere.select("first", "last").iter_rows()
+        pl.col("number").is_between(pl.lit(first, pl.UInt128), pl.lit(last, pl.UInt128)) for first, last in _nowhere()
     ]
     return frame.with_columns(is_internet=~pl.any_horizontal(inside))
+
+
+@functools.cache
+def _nowhere() -> list[tuple[int, int]]:
+    """First and last number of the ranges that are nobody's on the internet."""
+    return ranges(pl.Series(NOT_INTERNET)).select("first", "last").rows()
 
 
 def ranges(cidr_blocks: pl.Series) -> pl.DataFrame:

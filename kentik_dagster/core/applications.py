@@ -9,6 +9,7 @@ from functools import lru_cache
 import polars as pl
 
 from kentik_dagster.catalog.applications import APPLICATIONS, PROTOCOL_NAMES, TRANSPORTS
+from kentik_dagster.core.distinct import coded
 from kentik_dagster.core.schemas import require
 
 _PORTS, _PROTOCOLS = 65_536, 256
@@ -31,7 +32,7 @@ def application(records: pl.DataFrame, overrides: Mapping[tuple[int, int], str])
         overrides: names by (protocol, port), before those of IANA.
 
     Returns:
-        `application` (string), one per row in the same order: the service name, else the protocol's keyword if the
+        `application` (categories), one per row in the same order: the service name, else the protocol's keyword if the
         protocol has no ports of its own, such as `icmp`. Null: neither port is registered, or the protocol is
         unknown.
 
@@ -90,7 +91,7 @@ def _table(overrides: frozenset[tuple[tuple[int, int], str]]) -> _Table:
         names[first[protocol] + port] = name
         ranks[first[protocol] + port] = _rank(port)
     return _Table(
-        names=pl.Series(names, dtype=pl.String),
+        names=coded(pl.Series(names, dtype=pl.String)),
         ranks=pl.Series(ranks, dtype=pl.UInt32),
         first=pl.Series([first.get(protocol) for protocol in range(_PROTOCOLS)], dtype=pl.UInt32),
         own=pl.Series([len(blocks) * _PORTS + protocol for protocol in range(_PROTOCOLS)], dtype=pl.UInt32),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 
 from kentik_dagster.core.address_index import AddressIndex
@@ -17,14 +18,19 @@ def end_questions(
 ) -> tuple[pl.DataFrame, dict[str, pl.Series]]:
     """What to ask of the ends of records, each question once.
 
+    An interface's own end is asked for as of the interface; any other as of what the interface's subnet sees, which is
+    the same for many interfaces.
+
     Returns:
         One row per question: the columns of QUESTION, and what its record says of its interface (`said_*`); and for
         each side the number of each record's question, null where it has none.
     """
     gateways = pl.Categories.random()
+    scopes, scope = numbered(places.select("instant", "vpc_id", "via"))
+    scope_of_record = scope.gather(records["place"]) + places.height
     asked = pl.concat(
         records.select(
-            "place",
+            pl.when(f"{side}_is_own").then("place").otherwise(scope_of_record).alias("scope"),
             pl.col(f"{side}_end").alias("address"),
             pl.col(f"{side}_is_own").alias("is_own"),
             pl.col(f"tgw_{side}_vpc_id").cast(pl.Categorical(gateways)).alias("tgw_vpc_id"),
@@ -35,20 +41,35 @@ def end_questions(
         )
         for side in SIDES
     )
-    asked = asked.with_columns(at=_last_change(asked, "address", index))
+    # A range that is delegated to an interface changes with the network.
+    asked = asked.with_columns(at=pl.max_horizontal(_last_change(asked, "address", index), "instant"))
     # What is asked of an interface itself changes with the interface.
     asked = asked.with_columns(at=pl.when("is_own").then(pl.max_horizontal("at", "seen_at")).otherwise("at"))
-    distinct, numbers = numbered(asked.select("place", "address", "is_own", "tgw_vpc_id", "tgw_id", "at"))
+    distinct, numbers = _each_once(asked)
     is_asked = distinct.select(pl.col("address").is_not_null() & pl.col("at").is_not_null()).to_series()
     question = pl.select(pl.when(is_asked).then(is_asked.cum_sum().cast(pl.UInt32) - 1)).to_series().gather(numbers)
     by_side = dict(zip(SIDES, (question[: records.height], question[records.height :]), strict=True))
-    return _asked(distinct.filter(is_asked), places, index), by_side
-
-
-def _asked(distinct: pl.DataFrame, places: pl.DataFrame, index: AddressIndex) -> pl.DataFrame:
-    here = places.select(
-        pl.col("instant", "vpc_id", "via", "own_eni_id", *(f"said_{name}" for name in SAID)).gather(distinct["place"])
+    where = pl.concat(
+        [places.select("instant", "vpc_id", "via", "own_eni_id", *(f"said_{name}" for name in SAID)), scopes],
+        how="diagonal",
     )
+    return _asked(distinct.filter(is_asked), where, index), by_side
+
+
+def _each_once(asked: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
+    """`numbered`, own ends and others apart: an interface has few addresses, and a network few places."""
+    is_own = asked["is_own"]
+    own, of_own = numbered(asked.filter(is_own).select("scope", "address", "at"))
+    others, of_others = numbered(asked.filter(~is_own).select("scope", "address", "tgw_vpc_id", "tgw_id", "at"))
+    numbers = np.empty(asked.height, np.uint32)
+    numbers[is_own.to_numpy()] = of_own.to_numpy()
+    numbers[~is_own.to_numpy()] = of_others.to_numpy() + own.height
+    told = (rows.with_columns(is_own=pl.lit(mark)) for rows, mark in ((own, True), (others, False)))
+    return pl.concat(told, how="diagonal"), pl.Series(numbers)
+
+
+def _asked(distinct: pl.DataFrame, where: pl.DataFrame, index: AddressIndex) -> pl.DataFrame:
+    here = where.select(pl.all().gather(distinct["scope"]))
     asked = pl.concat([distinct.with_columns(pl.selectors.categorical().cast(pl.String)), here], how="horizontal")
     asked = asked.with_columns(had_id=pl.when("is_own").then("own_eni_id"))
     had = index.had(asked.select(pl.col("had_id").alias("eni_id"), "address"))
@@ -78,8 +99,11 @@ def is_own() -> dict[str, pl.Expr]:
 
 
 def network_instants(moments: pl.Series, index: AddressIndex) -> pl.Series:
-    """The instant at which the network is looked at for each record."""
-    stretches = instants(index, moments)["instant"]
+    """The instant at which the network is looked at for each record: when it last changed before.
+
+    It is the same for all records of a stretch without a change, whichever batch they are of.
+    """
+    stretches = instants(index, moments)
     if len(stretches) < 2:
         instant = pl.lit(stretches[0] if len(stretches) else None, moments.dtype)
         return pl.select(pl.when(moments.is_not_null()).then(instant)).to_series().alias("instant")
@@ -89,19 +113,20 @@ def network_instants(moments: pl.Series, index: AddressIndex) -> pl.Series:
 
 def seen_at(records: pl.DataFrame, index: AddressIndex) -> pl.Series:
     """The last instant until each record at which anything changed about the interface that recorded it."""
-    asked = records.select("instant", "moment", eni_id="interface_id")
-    return _last_change(asked, "eni_id", index).alias("seen_at")
+    return _last_change(records.select("moment", eni_id="interface_id"), "eni_id", index).alias("seen_at")
 
 
 def _last_change(rows: pl.DataFrame, of: str, index: AddressIndex) -> pl.Series:
-    """`instant` of each row, or, if later, when its address or interface (column `of`) changed last until `moment`."""
-    begin, end = rows["instant"].min(), rows["moment"].max()
-    values = rows.select(pl.col(of).unique()).drop_nulls().cast(pl.String)
+    """When the address or interface (column `of`) of each row last changed until `moment`, if since the first one."""
+    begin, end = rows["moment"].min(), rows["moment"].max()
+    first = pl.lit(begin, rows.schema["moment"])
+    since = rows.select(pl.when(pl.col("moment").is_not_null()).then(first).alias("since"))["since"]
     if begin is None or begin == end:
-        return rows["instant"]
+        return since
+    values = rows.select(pl.col(of).unique()).drop_nulls().cast(pl.String)
     edges = index.edges_of(values, of, begin, end)  # type: ignore[arg-type]
     if edges.is_empty():
-        return rows["instant"]
+        return since
     asked = rows.select(pl.int_range(pl.len(), dtype=pl.UInt32).alias("row"), pl.col(of).cast(pl.String), "moment")
     later = (
         asked.drop_nulls()
@@ -111,4 +136,4 @@ def _last_change(rows: pl.DataFrame, of: str, index: AddressIndex) -> pl.Series:
         .select("row", "edge")
     )
     joined = asked.select("row").join(later, on="row", how="left", maintain_order="left")["edge"]
-    return pl.select(pl.max_horizontal(rows["instant"], joined)).to_series()
+    return pl.select(pl.max_horizontal(since, joined)).to_series()

@@ -55,8 +55,11 @@ def enriched_flows(flows: pl.DataFrame, known: Knowledge) -> pl.DataFrame:
         and SKIPDATA records have no ends, and no resolution.
     """
     require(flows, "export", "hour", "source_object", by="enriched_flows")
-    absent = [pl.lit(None, dtype=dtype).alias(name) for name, dtype in _FLOWS.items() if name not in flows.columns]
-    records = with_categories(flows.with_columns(absent))
+    records = with_categories(flows)
+    absent = {name: dtype for name, dtype in _FLOWS.items() if name not in records.columns}
+    records = records.with_columns(
+        pl.lit(None, pl.Categorical if dtype == pl.String else dtype).alias(name) for name, dtype in absent.items()
+    )
     records = records.with_columns(
         _moments(records),
         src_end=pl.coalesce("pkt_srcaddr", "srcaddr"),
@@ -78,18 +81,30 @@ def enriched_flows(flows: pl.DataFrame, known: Knowledge) -> pl.DataFrame:
     return _columns(together, known).select(_ENRICHED.names())
 
 
+def clustered(flows: pl.DataFrame) -> pl.DataFrame:
+    """Rows of `flow_logs` with all text as categories, and rows that say much the same next to each other.
+
+    Categories are compared, moved and written as numbers; files of rows of one interface and the same addresses one
+    after the other are half as large, and quicker to write and to read.
+    """
+    flows = with_categories(flows)
+    key = pl.repeat(0, flows.height, dtype=pl.UInt64, eager=True)
+    for name in ("interface_id", "srcaddr", "dstaddr"):
+        codes = flows[name].to_physical().cast(pl.UInt64) + 1
+        key = key * (int(str(codes.max() or 0)) + 1) + codes.fill_null(0)
+    return flows.select(pl.all().gather(key.arg_sort()))
+
+
 def with_categories(flows: pl.DataFrame) -> pl.DataFrame:
-    """Rows of `flow_logs` with addresses and interfaces as categories, which are compared and written as numbers.
+    """Rows of `flow_logs` with text as categories; all addresses have the same ones, so that they can be compared.
 
     What has been given categories once is returned as it is.
     """
-    types = {flows.schema.get(name) for name in _ADDRESSES}
-    if len(types) == 1 and isinstance(types.pop(), pl.Categorical):
-        return flows
     absent = [name for name in (*_ADDRESSES, "interface_id") if name not in flows.columns]
     flows = flows.with_columns(pl.lit(None, pl.String).alias(name) for name in absent)
     addresses = pl.Categories.random()
-    return flows.with_columns(*(coded(flows[name], addresses) for name in _ADDRESSES), coded(flows["interface_id"]))
+    texts = [column for column in flows if column.dtype == pl.String]
+    return flows.with_columns(coded(text, addresses if text.name in _ADDRESSES else None) for text in texts)
 
 
 def _moments(records: pl.DataFrame) -> pl.Series:
@@ -104,6 +119,7 @@ def _file_time() -> pl.Expr:
     """The time in the object's name, for formats without start and end."""
     return (
         pl.col("source_object")
+        .cast(pl.String)
         .str.slice(0, len("20261123T0100Z"))
         .str.to_datetime("%Y%m%dT%H%MZ", time_unit="us", strict=False)
         .dt.replace_time_zone("UTC")
@@ -112,8 +128,10 @@ def _file_time() -> pl.Expr:
 
 def _columns(records: pl.DataFrame, known: Knowledge) -> pl.DataFrame:
     own = pl.col("interface_id")
-    way = direction(pl.col("flow_direction"), own, *(pl.col(f"{side}_eni_id") for side in SIDES))
-    records = records.with_columns(flow_direction=way)
+    ends = (records[f"{side}_eni_id"] for side in SIDES)
+    records = records.with_columns(
+        direction(records["flow_direction"], records["interface_id"], *ends).alias("flow_direction")
+    )
     is_out = pl.col("flow_direction") != "ingress"
     on_path = pl.col("traffic_path").replace_strict(GATEWAY_OF_PATH, default=None, return_dtype=pl.String)
     remote = {
@@ -128,7 +146,7 @@ def _columns(records: pl.DataFrame, known: Knowledge) -> pl.DataFrame:
             direction=pl.col("flow_direction"),
             own=own,
             # A regional NAT gateway has no interface, and says itself what it is.
-            own_type=pl.when(pl.col("resource_id").str.starts_with("nat-"))
+            own_type=pl.when(pl.col("resource_id").cat.starts_with("nat-"))
             .then(pl.lit("nat_gateway", pl.Categorical))
             .otherwise("place_eni_type"),
             src=pl.col("src_eni_id"),

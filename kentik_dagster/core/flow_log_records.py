@@ -23,7 +23,7 @@ NUMBERS = {
 # AWS percent-encodes what is special in the values of tags; other fields are as they stand.
 _TAGS = frozenset({"instance-tag", "instance-tag-2", "interface-tag", "interface-tag-2", "asg-tag", "asg-tag-2"})
 # AWS writes a dash; rewritten files say None.
-_NULLS = ("-", "None")
+NULLS = ("-", "None")
 # Later than 2038-01-19 in seconds: the value is in milliseconds, as rewritten files have it.
 _LAST_SECOND = 2**31 - 1
 _LAST_MILLISECOND = 4_102_444_800_000  # 2100-01-01
@@ -33,7 +33,7 @@ _INSTANT = pl.Datetime("us", "UTC")
 
 def without_dashes(text: pl.Expr) -> pl.Expr:
     """The text, null where the file says that there is no value."""
-    return text.replace(_NULLS, [None] * len(_NULLS))
+    return text.replace(NULLS, [None] * len(NULLS))
 
 
 def largest(field: str) -> int:
@@ -47,6 +47,12 @@ def largest(field: str) -> int:
 def out_of_range(field: str) -> pl.Expr:
     """Whether a number is less than 0 or too large; false where it is null."""
     return ((pl.col(field) < 0) | (pl.col(field) > largest(field))).fill_null(False)
+
+
+def in_range(values: pl.Series) -> bool:
+    """Whether no number of a field, after which the column is named, is out of range."""
+    lowest, highest = values.min(), values.max()
+    return lowest is None or (int(str(lowest)) >= 0 and int(str(highest)) <= largest(values.name))
 
 
 def read_values(raw: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
@@ -120,26 +126,27 @@ def flow_rows(records: pl.DataFrame) -> pl.DataFrame:
     """
     fields = records.columns
     records = records.with_columns(_decoded(records[name]) for name in fields if name in _TAGS)
+    known = [name for name in fields if name in FIELDS]
     columns = [
-        (_instant(name, records.schema[name]) if name in INSTANTS else pl.col(name)).alias(FIELDS[name].column)
-        for name in fields
-        if name in FIELDS
+        (_instant(records[name]) if name in INSTANTS else records[name]).alias(FIELDS[name].column) for name in known
     ]
     unknown = [name for name in fields if name not in FIELDS]
+    extra: list[pl.Expr] = []
     if unknown:
         pairs = pl.concat_list(
             pl.struct(pl.lit(name).alias("key"), records[name].alias("value")) for name in unknown
         ).list.filter(pl.element().struct.field("value").is_not_null())
-        columns.append(pairs.cast(pl.Map(pl.String, pl.String)).alias("extra_fields"))
-    return records.select(*columns, _log_type(fields).alias("log_type"))
+        extra.append(pairs.cast(pl.Map(pl.String, pl.String)).alias("extra_fields"))
+    return records.select(*columns, *extra, _log_type(fields).alias("log_type"))
 
 
-def _instant(name: str, dtype: pl.DataType) -> pl.Expr:
-    value = pl.col(name)
-    if isinstance(dtype, pl.Datetime):
-        return value
-    microseconds = pl.when(value > _LAST_SECOND).then(value * 1_000).otherwise(value * 1_000_000)
-    return microseconds.cast(_INSTANT)
+def _instant(values: pl.Series) -> pl.Series:
+    if isinstance(values.dtype, pl.Datetime):
+        return values
+    if int(str(values.max() or 0)) <= _LAST_SECOND:
+        return (values * 1_000_000).cast(_INSTANT)
+    milliseconds = pl.when(values > _LAST_SECOND).then(values * 1_000).otherwise(values * 1_000_000)
+    return pl.select(milliseconds).to_series().cast(_INSTANT)
 
 
 def _log_type(fields: list[str]) -> pl.Expr:
@@ -154,8 +161,10 @@ def _log_type(fields: list[str]) -> pl.Expr:
     if "resource-type" in fields:
         of_gateways.append(pl.col("resource-type").eq_missing("TransitGateway"))
     of_vpcs = [pl.col(name).is_not_null() for name in fields if name in FIELDS and FIELDS[name].tgw is None]
+    if not named and "resource-type" not in fields:
+        return pl.lit("vpc")
     if not named:
-        is_gateway = of_gateways[-1] if "resource-type" in fields else pl.lit(False)
+        is_gateway = of_gateways[-1]
     elif of_vpcs:
         is_gateway = pl.any_horizontal(of_gateways) | ~pl.any_horizontal(of_vpcs)
     else:

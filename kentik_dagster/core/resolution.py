@@ -9,7 +9,7 @@ give a wrong owner.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 import polars as pl
 
@@ -19,6 +19,7 @@ from kentik_dagster.core.schemas import require
 from kentik_dagster.core.topology import Topology
 
 QUESTION = ("vpc_id", "via", "address", "own_eni_id", "is_disputed", "at", "instant")
+_BEGINNING = datetime.min.replace(tzinfo=UTC)
 ANSWER = pl.Schema({
     "owner": pl.UInt32(), "resolution": pl.String(), "is_on_premises": pl.Boolean(), "is_in_vpc": pl.Boolean(),
     "gateway_id": pl.String(),
@@ -208,16 +209,16 @@ def _anywhere(rest: pl.DataFrame, index: AddressIndex, topology: Topology) -> pl
     )
 
 
-def instants(index: AddressIndex, moments: pl.Series) -> pl.DataFrame:
+def instants(index: AddressIndex, moments: pl.Series) -> pl.Series:
     """The instants that stand for the times of records, as far as ranges, routes and connections go.
 
     Returns:
-        One row per stretch within which the network did not change, in order: `instant`. The first is the earliest of
-        the moments; a moment belongs to the last instant that is not after it.
+        The beginning of each stretch within which the network did not change, in order, from the one that holds the
+        earliest moment to the one that holds the latest. What was before the first change of all begins at _BEGINNING.
     """
-    begin: datetime | None = moments.min()  # type: ignore[assignment]
-    if begin is None:
-        return pl.DataFrame({"instant": moments.clear()})
-    edges = index.network_edges
-    inside = edges.filter(edges.is_between(begin, moments.max(), closed="right"))
-    return pl.DataFrame({"instant": pl.concat([pl.Series([begin], dtype=moments.dtype), inside]).unique().sort()})
+    begin, end = moments.min(), moments.max()
+    if begin is None or end is None:
+        return moments.clear()
+    edges = pl.concat([pl.Series([_BEGINNING], dtype=moments.dtype), index.network_edges.cast(moments.dtype)])
+    first, last = edges.search_sorted(pl.Series([begin, end], dtype=moments.dtype), side="right")
+    return edges[first - 1 : last]

@@ -18,13 +18,16 @@ _FORWARDING = (
 )
 
 
-def direction(recorded: pl.Expr, own: pl.Expr, src: pl.Expr, dst: pl.Expr) -> pl.Expr:
-    """`egress` or `ingress` as the record says, else as the ends show; interface ids: `own`, `src`, `dst`."""
-    return pl.coalesce(
-        recorded,
-        pl.when(src == own).then(pl.lit("egress")),
-        pl.when(dst == own).then(pl.lit("ingress")),
-    )
+def direction(recorded: pl.Series, own: pl.Series, src: pl.Series, dst: pl.Series) -> pl.Series:
+    """`egress` or `ingress` as the record says, else as the ends show; interface ids: `own`, `src`, `dst`.
+
+    Of the type of `recorded`: text or categories.
+    """
+    if not recorded.null_count():
+        return recorded
+    egress, ingress = (pl.lit(word, recorded.dtype) for word in ("egress", "ingress"))
+    shown = pl.when(src == own).then(egress).when(dst == own).then(ingress)
+    return pl.select(pl.coalesce(recorded, shown)).to_series()
 
 
 def network_of(resolution: pl.Expr, is_on_premises: pl.Expr) -> pl.Expr:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator
 
 import polars as pl
 
-from kentik_dagster.core.enrichment import Knowledge, enriched_flows, with_categories
+from kentik_dagster.core.enrichment import Knowledge, clustered, enriched_flows
 from kentik_dagster.core.unresolved import ends_by_hour, together
 from kentik_dagster.lake.staging import Staging
 from kentik_dagster.lake.writes import append_all_staged
@@ -73,7 +73,7 @@ class EnrichedOnTheWay:
 
     def _stage(self, frames: list[pl.DataFrame]) -> None:
         with self._turn:
-            flows = with_categories(pl.concat(frames, how="diagonal", rechunk=True))
+            flows = clustered(pl.concat(frames, how="diagonal", rechunk=True))
             frames.clear()
             for hour, rows in _by_hour(flows):
                 self._flows(hour).add(rows)

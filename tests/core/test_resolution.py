@@ -170,11 +170,14 @@ def moments(*minutes: int) -> pl.Series:
     return pl.Series([at(minute) for minute in minutes], dtype=BOOK["valid_from"])
 
 
-def test_the_network_has_an_instant_for_the_beginning_and_for_each_change() -> None:
+def test_the_network_has_an_instant_for_each_stretch_without_a_change() -> None:
     index = AddressIndex(book([Holds("vpc-1", block="10.0.0.0/16", begin=3, end=6), MY_RANGE]))
 
-    assert instants(index, moments(1, 9))["instant"].to_list() == [at(1), at(3), at(6)]
-    assert instants(index, moments(4, 5))["instant"].to_list() == [at(4)]
+    assert instants(index, moments(1, 9)).to_list() == [at(0), at(3), at(6)]
+    assert instants(index, moments(4, 5)).to_list() == [at(3)]
+    assert instants(index, moments(3)).to_list() == [at(3)]
+    assert instants(index, moments(-2)).equals(instants(index, moments(-9, -1)))
+    assert instants(index, moments(-9))[0] < at(-9)
     assert instants(index, moments()).is_empty()
 
 

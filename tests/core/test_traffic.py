@@ -122,7 +122,7 @@ def test_the_direction_is_as_recorded_else_as_the_ends_show() -> None:
     ]
     frame = pl.DataFrame(rows, schema=dict.fromkeys(columns, pl.String), orient="row")
 
-    told = frame.select(direction(*map(pl.col, columns))).to_series()
+    told = direction(*(frame[name] for name in columns))
 
     assert told.to_list() == ["ingress", "egress", "ingress", None, None]
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import dagster as dg
 
@@ -16,6 +17,24 @@ REASON_TAG = "kentik/reason"
 _NO_EXPORTS_START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
+class _ExportHours(dg.MultiPartitionsDefinition):
+    """Exports by hours; the keys of the range of a run are made once.
+
+    Dagster asks for all of them with each piece of metadata of each partition: in a run of 720 hours, 3,600 times.
+    """
+
+    _asked: tuple[dg.PartitionKeyRange, Sequence[dg.MultiPartitionKey]] | None = None
+
+    def get_partition_keys_in_range(
+        self, partition_key_range: dg.PartitionKeyRange, *others: Any, **named: Any
+    ) -> Sequence[dg.MultiPartitionKey]:
+        """The keys of a rectangle of exports and hours."""
+        if self._asked is None or self._asked[0] != partition_key_range:
+            keys = super().get_partition_keys_in_range(partition_key_range, *others, **named)
+            self._asked = partition_key_range, keys  # type: ignore[assignment]  # its annotation says text
+        return self._asked[1]  # type: ignore[index]
+
+
 class Partitions:
     """The partitions of one configuration; assets, jobs and sensors share them."""
 
@@ -26,7 +45,7 @@ class Partitions:
             start_date=hour_of(start), fmt=HOUR_FORMAT, timezone="UTC", end_offset=1
         )
         names = [export.name for export in configuration.log_exports]
-        self.flows = dg.MultiPartitionsDefinition({"export": dg.StaticPartitionsDefinition(names), "hour": self.hours})
+        self.flows = _ExportHours({"export": dg.StaticPartitionsDefinition(names), "hour": self.hours})
         self._retention_days = configuration.retention_days
 
     def open_hours(self, hours: Sequence[str], now: datetime) -> list[str]:

@@ -106,9 +106,10 @@ def dev(port: int, folder: Path) -> None:
     """The Dagster UI on your kentik.yaml; without one, on the demo's organization."""
     with _errors_in_one_line(), contextlib.ExitStack() as stack:
         config = Path(os.environ.get(_CONFIGURATION_VARIABLE) or "kentik.yaml")
+        from kentik_dagster.event_log import BATCH_SIZE, BATCH_SIZE_VARIABLE
         from kentik_dagster.one_pass import make_home
 
-        environment = dict(os.environ)
+        environment = {BATCH_SIZE_VARIABLE: str(BATCH_SIZE), **os.environ}
         if _CONFIGURATION_VARIABLE in os.environ or config.exists():
             home = config.resolve().parent / ".dagster"
         else:

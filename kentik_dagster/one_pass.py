@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ import dagster as dg
 
 from assets.runs import IN_PROGRESS
 from kentik_dagster.errors import KentikDagsterError
+from kentik_dagster.event_log import BATCH_SIZE, BATCH_SIZE_VARIABLE
 
 PASS_TAG = "kentik/pass"
 # The schedules before and after the sensors: flows are resolved with the metadata of the same pass, and devices are
@@ -27,6 +27,7 @@ _MOST_TICKS = 1000
 
 def dagster_instance(home: Path) -> dg.DagsterInstance:
     """The Dagster instance that keeps runs and cursors: DAGSTER_HOME's, else one in `home`."""
+    os.environ.setdefault(BATCH_SIZE_VARIABLE, str(BATCH_SIZE))
     if os.environ.get("DAGSTER_HOME"):
         return dg.DagsterInstance.get()
     make_home(home)
@@ -37,7 +38,8 @@ def make_home(home: Path) -> None:
     """Make a folder fit to be DAGSTER_HOME; settings that are there stay."""
     home.mkdir(parents=True, exist_ok=True)
     if not (home / "dagster.yaml").exists():
-        shutil.copyfile(Path(__file__).with_name("dagster.yaml"), home / "dagster.yaml")
+        settings = Path(__file__).with_name("dagster.yaml").read_text()
+        (home / "dagster.yaml").write_text(settings.replace("<DAGSTER_HOME>", str(home.resolve())))
 
 
 class OnePass:

@@ -37,7 +37,16 @@ _FRAMES = ("polars", "pyarrow")
 _PURE = ("errors", "catalog")
 _EDGES = ("aws", "lake")
 _STEPS = (*_PURE, "core", "configuration", *_EDGES, "work")
-_COMMANDS = (*_STEPS, "configuration_file", "resources", "assets", "code_location", "definitions", "one_pass")
+_COMMANDS = (
+    *_STEPS,
+    "configuration_file",
+    "resources",
+    "assets",
+    "code_location",
+    "definitions",
+    "event_log",
+    "one_pass",
+)
 
 # A room of ours is named by its folder or module in kentik_dagster, or by its top-level package.
 # fmt: off
@@ -58,9 +67,11 @@ ROOMS = (
     Room("assets", (*_STEPS, "resources"), ("dagster", "pydantic", "polars")),
     Room("kentik_dagster/code_location.py", ("errors", "configuration", "assets", "resources"), ("dagster",)),
     Room("kentik_dagster/celery_launcher.py", libraries=("dagster", "dagster_celery")),
+    Room("kentik_dagster/event_log.py", libraries=("dagster",)),
     Room("kentik_dagster/definitions.py", ("errors", "configuration", "configuration_file", "code_location"),
          ("dagster",)),
-    Room("kentik_dagster/one_pass.py", (*_STEPS, "resources", "assets", "code_location"), ("dagster", "rich")),
+    Room("kentik_dagster/one_pass.py", (*_STEPS, "resources", "assets", "code_location", "event_log"),
+         ("dagster", "rich")),
     Room("kentik_dagster/demo", (*_COMMANDS, "setup"),
          ("boto3", "botocore", "dagster", "isal", "moto", "rich", "time_machine", "werkzeug", *_FRAMES)),
     Room("kentik_dagster/setup", (*_PURE, "configuration")),

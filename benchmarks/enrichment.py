@@ -33,6 +33,8 @@ _LABELS = {
     "resolution": "",  # only of use for its stages
     "book": "",
 }
+# The same records whatever the size of the book: of as many interfaces as the smallest has.
+SILENT = "silent"
 Results = Mapping[tuple[int, str], dict[str, Any]]
 
 
@@ -52,23 +54,31 @@ def measured(name: str, prepared: Path) -> dict[str, Any]:
 
 def compare(folder: Path, options: argparse.Namespace) -> Results:
     """Every work at every size of the address book, in turns; of several rounds the one that cost least CPU."""
+    few = options.interfaces[0]
     for interfaces in options.interfaces:
         _prepare(folder / str(interfaces), interfaces=interfaces, records=options.records)
+        _prepare(folder / f"{interfaces} {SILENT}", interfaces=few, records=options.records, silent=interfaces - few)
     results: dict[tuple[int, str], dict[str, Any]] = {}
     for _ in range(options.rounds):
         for name in _LABELS:
             for interfaces in options.interfaces:
-                said, key = measured(name, folder / str(interfaces)), (interfaces, name)
-                results[key] = min(results.get(key, said), said, key=lambda one: float(one["cpu"]))
+                _keep(results, (interfaces, name), measured(name, folder / str(interfaces)))
+        for interfaces in options.interfaces:
+            _keep(results, (interfaces, SILENT), measured("whole", folder / f"{interfaces} {SILENT}"))
     return results
 
 
-def _prepare(folder: Path, *, interfaces: int, records: int, windows: int = 1) -> None:
+def _keep(results: dict[tuple[int, str], dict[str, Any]], key: tuple[int, str], said: dict[str, Any]) -> None:
+    results[key] = min(results.get(key, said), said, key=lambda one: float(one["cpu"]))
+
+
+def _prepare(folder: Path, *, interfaces: int, records: int, windows: int = 1, silent: int = 0) -> None:
     """In a process of its own, so that nothing of it is measured."""
     folder.mkdir(parents=True)
     code = (
         "from pathlib import Path; from benchmarks.enrichment_measured import prepare; "
-        f"prepare(Path({str(folder)!r}), interfaces={interfaces}, records={records}, windows={windows})"
+        f"prepare(Path({str(folder)!r}), interfaces={interfaces}, records={records}, windows={windows}, "
+        f"silent={silent})"
     )
     subprocess.run([sys.executable, "-c", code], cwd=_PROJECT, check=True)
 
@@ -91,7 +101,8 @@ def show(results: Results, sizes: Sequence[int], records: int) -> None:
     Console(width=160).print(table)
     stages = Table(title="ours, in CPU seconds")
     columns = ("interfaces", "parse", "flow_logs", "enriched_flows besides", "of it enrichment alone",
-               "besides : flow_logs", "book loaded", "peak MB of that", "against the smallest book")  # fmt: skip
+               "besides : flow_logs", "book loaded", "peak MB of that", "against the smallest book",
+               "the same with the same records")  # fmt: skip
     for column in columns:
         stages.add_column(column, justify="right")
     # Without the book: it is loaded once for all hours of a run.
@@ -105,6 +116,7 @@ def show(results: Results, sizes: Sequence[int], records: int) -> None:
             f"{(tables - flow_logs) / flow_logs:.2f}", f"{results[interfaces, 'book']['cpu']:.1f}",
             f"{results[interfaces, 'book']['peak_mb']:,.0f}",
             f"{tables / smallest:.2f}",
+            f"{results[interfaces, SILENT]['stages']['tables'] / results[sizes[0], SILENT]['stages']['tables']:.2f}",
         )  # fmt: skip
     Console(width=160).print(stages)
 

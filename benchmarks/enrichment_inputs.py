@@ -56,9 +56,14 @@ class Folder(LogBucket):
         return sorted(self.folder.rglob("*.log.gz"))
 
 
-def organization(interfaces: int) -> Organization:
+def organization(interfaces: int, seed: int = SEED) -> Organization:
     """The organization with so many interfaces; VPCs are added where they would not fit."""
-    return made_up_organization(SEED, Size(member_accounts=_MEMBERS, regions=_REGIONS, interfaces=interfaces))
+    return made_up_organization(seed, Size(member_accounts=_MEMBERS, regions=_REGIONS, interfaces=interfaces))
+
+
+def silent_book(interfaces: int) -> pl.DataFrame:
+    """Rows of the address book of other accounts, at private addresses; they talk to nobody."""
+    return made_up_book(organization(interfaces, SEED + 1)).filter(pl.col("is_public").fill_null(False).not_())
 
 
 def write_objects(folder: Path, of: Organization, *, records: int, windows: int = 1) -> None:

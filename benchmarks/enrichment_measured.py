@@ -15,10 +15,19 @@ import duckdb
 import polars as pl
 from deltalake import write_deltalake
 
-from benchmarks.enrichment_inputs import EXPORT, HOUR, Folder, made_up_book, organization, write_objects
+from benchmarks.enrichment_inputs import (
+    EXPORT,
+    HOUR,
+    Folder,
+    made_up_book,
+    organization,
+    silent_book,
+    write_objects,
+)
 from benchmarks.measures import Stages, cpu_seconds, peak_mb
 from kentik_dagster.aws.contents import Bounds, text_parts
 from kentik_dagster.catalog.tables import END_COLUMNS
+from kentik_dagster.core.address_book import in_order
 from kentik_dagster.core.address_index import AddressIndex
 from kentik_dagster.core.enrichment import Knowledge, enriched_flows
 from kentik_dagster.core.flow_log_text import parse_text
@@ -46,11 +55,17 @@ _COLUMNS = {field: field.replace("-", "_") for field in FIELDS}
 _ENDS = tuple(END_COLUMNS)
 
 
-def prepare(folder: Path, *, interfaces: int, records: int, windows: int = 1) -> None:
-    """Log objects below `logs`, the address book as a table of the lake `known`, and as `book.parquet` for others."""
+def prepare(folder: Path, *, interfaces: int, records: int, windows: int = 1, silent: int = 0) -> None:
+    """Log objects below `logs`, the address book as a table of the lake `known`, and as `book.parquet` for others.
+
+    Args:
+        silent: so many interfaces more in the book, which write no records.
+    """
     of = organization(interfaces)
     write_objects(folder / "logs", of, records=records, windows=windows)
     book = made_up_book(of)
+    if silent:
+        book = in_order(pl.concat([book, silent_book(silent)]))
     replace_partition(Lake(str(folder / "known"))["address_book"], {}, lambda: [book])
     book.write_parquet(folder / "book.parquet")
 

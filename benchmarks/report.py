@@ -148,6 +148,7 @@ def _goals(results: Results) -> str:
         _goal("CPU of the whole job, in isal's gunzip", 5.0, gunzip),
         _goal("the same, the moonshot", 4.0, gunzip),
         _goal(f"CPU against the smaller job of {LABELS[least]}", 1.0, _ratio(results.rounds, OURS, least)),
+        _goal("CPU of enriching, of getting, unzipping and parsing, of one thread", 1.0, _enriching(results)),
         _goal("wall time on two cores, of CPU time", 0.65, wall),
         _goal(f"peak memory at {most:,} records, GB", 1.5, results.peaks[most] / _GB),
         *(
@@ -167,6 +168,10 @@ def _goals(results: Results) -> str:
         f"nothing to read, {again['cpu']:.0f}: listing, the tables' logs, and Dagster, which stores an event for each "
         "table of each hour. Where the CPU of the whole job goes, the stages above say."
     )
+
+
+def _enriching(results: Results) -> float:
+    return results.stages["enrich"] / sum(results.stages[stage] for stage in ("get", "gunzip", "parse"))
 
 
 def _goal(what: str, most: float, measured: float) -> tuple[str, str, str, str]:

@@ -36,7 +36,7 @@ _STAGES: tuple[tuple[ModuleType, str, str], ...] = (
     (flow_logs, "stored_chunks", "get"),
     (reading, "text_parts", "gunzip"),
     (reading, "parse_text", "parse"),
-    (enriching, "clustered", "sort"),
+    (enriching, "clustered", "categories, sorted"),
     (enriching, "enriched_flows", "enrich"),
     (enriching, "ends_by_hour", "enrich"),
     (writes, "converge", "commit"),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from kentik_dagster.core.address_index import AddressIndex
-from kentik_dagster.core.enrichment import Knowledge, enriched_flows
+from kentik_dagster.core.enrichment import Knowledge, clustered, enriched_flows
 from kentik_dagster.core.firewall_flows import firewall_flows
 from kentik_dagster.core.unresolved import ends_by_vpc, together
 from kentik_dagster.lake.commits import Change, converge, partition_lock
@@ -42,7 +42,7 @@ def enrich_hour(lake: Lake, export: str, hour: str, known: Knowledge, *, rebuild
     sources = _Sources(lake, partition, known.index)
 
     def enriched(flows: pl.DataFrame) -> pl.DataFrame:
-        rows = enriched_flows(flows, known)
+        rows = enriched_flows(clustered(flows), known)
         counted.append(ends_by_vpc(rows))
         return rows
 

@@ -171,7 +171,8 @@ def _goals(results: Results) -> str:
 
 
 def _enriching(results: Results) -> float:
-    return results.stages["enrich"] / sum(results.stages[stage] for stage in ("get", "gunzip", "parse"))
+    reading = sum(float(results.stages[stage]) for stage in ("get", "gunzip", "parse"))
+    return float(results.stages["enrich"]) / reading
 
 
 def _goal(what: str, most: float, measured: float) -> tuple[str, str, str, str]:

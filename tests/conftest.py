@@ -7,9 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from kentik_dagster.demo.emulator_process import Emulator
 
+# How long an example takes says more of the machine than of the code.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 _SAMPLES = Path(os.environ.get("KENTIK_DAGSTER_SAMPLES") or Path(__file__).parents[2] / "shared" / "samples")
 
 

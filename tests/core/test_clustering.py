@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 
 import polars as pl
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kentik_dagster.core.enrichment import clustered
@@ -22,7 +22,6 @@ def in_order(frame: pl.DataFrame) -> list[tuple[object, ...]]:
     return sorted(frame.select(list(SCHEMA)).rows(), key=repr)
 
 
-@settings(deadline=None)
 @given(st.lists(_ROWS, max_size=20))
 def test_clustered_rows_are_the_same_rows_and_lie_together(rows: list[tuple[object, ...]]) -> None:
     flows = pl.DataFrame(rows, schema=SCHEMA, orient="row")

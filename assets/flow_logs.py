@@ -14,6 +14,7 @@ from kentik_dagster.catalog.tables import TABLES
 from kentik_dagster.configuration import Configuration, Export
 from kentik_dagster.core.enrichment import Knowledge
 from kentik_dagster.core.flow_log_keys import log_objects
+from kentik_dagster.core.look_back import LONGEST_STRETCH
 from kentik_dagster.core.schemas import no_rows
 from kentik_dagster.errors import KentikDagsterError
 from kentik_dagster.work.held_rows import held_rows, lacking
@@ -79,7 +80,9 @@ def flow_log_assets(configuration: Configuration, partitions: Partitions) -> lis
     specs = [table_spec(name, deps=buckets, group="flow_logs", partitions_def=partitions.flows) for name in _TABLES]
     specs.append(enrichment_spec(partitions))
 
-    @table_assets("flow_log_batches", specs, [*_CHECKS, ENDS_RESOLVED_CHECK], can_subset=True)
+    @table_assets(
+        "flow_log_batches", specs, [*_CHECKS, ENDS_RESOLVED_CHECK], can_subset=True, longest_run=LONGEST_STRETCH
+    )
     def flow_log_batches(
         context: dg.AssetExecutionContext, config: EnrichmentConfig, aws: Aws, lake: Lake, clock: Clock
     ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:

@@ -14,6 +14,7 @@ from kentik_dagster.aws.sessions import ExportAccess
 from kentik_dagster.catalog.outcomes import Outcome
 from kentik_dagster.configuration import Configuration
 from kentik_dagster.core.flow_log_keys import hour_start
+from kentik_dagster.core.look_back import LONGEST_STRETCH
 from kentik_dagster.core.metric_pictures import coarser_hours, namespace_pictures
 from kentik_dagster.errors import BudgetError
 from kentik_dagster.work.metric_listings import refresh_listings
@@ -54,7 +55,7 @@ def metric_assets(configuration: Configuration, partitions: Partitions) -> list[
 
     listings = table_spec("metric_listings", deps=["org_accounts"], group="metrics")
 
-    @table_assets("metric_listings", [listings], pool="metrics")
+    @table_assets("metric_listings", [listings], pool="metric_listings")
     def metric_listings(context: dg.AssetExecutionContext, aws: Aws, lake: Lake, clock: Clock) -> dg.MaterializeResult:
         """Which series CloudWatch has; `metric_series` asks by itself where it was not asked for an hour."""
         calls = refresh_listings(
@@ -75,7 +76,8 @@ def metric_assets(configuration: Configuration, partitions: Partitions) -> list[
         partitions_def=partitions.hours,
     )
 
-    @table_assets("metric_series", [series], _CHECKS, pool="metrics")
+    # In no pool: a backfill of its hours must not keep the schedule waiting, which asks for others.
+    @table_assets("metric_series", [series], _CHECKS, longest_run=LONGEST_STRETCH)
     def metric_series(
         context: dg.AssetExecutionContext, config: MetricsConfig, aws: Aws, lake: Lake, clock: Clock
     ) -> dg.MaterializeResult:

@@ -19,9 +19,8 @@ import pytest
 import yaml
 
 from kentik_dagster.demo.emulator_process import Emulator
-from kentik_dagster.one_pass import make_home
+from tests.deploy.shipped import DEPLOY, SHIPPED, settings
 
-DEPLOY = Path(__file__).parents[2] / "deploy"
 WITH_DAGSTER_YAML = ("celery", "ecs")
 ENVIRONMENT = {
     "DAGSTER_POSTGRES_HOST": "127.0.0.1",
@@ -35,12 +34,6 @@ ENVIRONMENT = {
     "DAGSTER_ECS_CLUSTER": "dagster",
     "DAGSTER_ECS_RUN_TASK": "kentik-dagster-run",
 }
-
-
-def settings(name: str) -> dict[str, Any]:
-    loaded = yaml.safe_load((DEPLOY / name / "dagster.yaml").read_text())
-    assert isinstance(loaded, dict)
-    return loaded
 
 
 @pytest.fixture
@@ -162,31 +155,17 @@ def test_the_chart_takes_the_values() -> None:
     jsonschema.validate(values, json.loads(Path(schema).read_text()))
 
 
-def test_wherever_runs_go_they_are_limited_watched_and_retried_alike(tmp_path: Path) -> None:
-    make_home(tmp_path)
-    here = yaml.safe_load((tmp_path / "dagster.yaml").read_text())
-    values = yaml.safe_load((DEPLOY / "kubernetes" / "values.yaml").read_text())
-    coordinator = values["dagsterDaemon"]["runCoordinator"]["config"]["queuedRunCoordinator"]
-    chart = {
-        "concurrency": {
-            "runs": {"tag_concurrency_limits": coordinator["tagConcurrencyLimits"]},
-            **values["additionalInstanceConfig"]["concurrency"],
-        },
-        "run_monitoring": {_snake(key): value for key, value in values["dagsterDaemon"]["runMonitoring"].items()},
-        "run_retries": {_snake(key): value for key, value in values["dagsterDaemon"]["runRetries"].items()},
-    }
+def test_wherever_runs_go_they_are_limited_watched_and_retried_alike() -> None:
+    here = settings("one machine")
+    wanted = [(limit["key"], limit.get("value")) for limit in here["concurrency"]["runs"]["tag_concurrency_limits"]]
 
-    for other in (settings("celery"), settings("ecs"), chart):
-        limits = [limit["key"] for limit in other["concurrency"]["runs"]["tag_concurrency_limits"]]
-        assert limits == ["dagster/partition", "dagster/backfill"]
+    for other in map(settings, SHIPPED):
+        limits = [(one["key"], one.get("value")) for one in other["concurrency"]["runs"]["tag_concurrency_limits"]]
+        assert limits == wanted
         assert other["concurrency"]["pools"] == here["concurrency"]["pools"]
         assert other["run_monitoring"].keys() >= here["run_monitoring"].keys()
         assert other["run_monitoring"]["max_runtime_seconds"] == here["run_monitoring"]["max_runtime_seconds"]
         assert other["run_retries"] | {"max_retries": 1} == here["run_retries"]
-
-
-def _snake(name: str) -> str:
-    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
 
 
 def test_no_secret_is_written_down() -> None:

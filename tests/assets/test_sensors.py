@@ -246,21 +246,6 @@ class TestTime:
 
         assert asked == [keys(0), keys(1), keys(2), []]
 
-    def test_folders_that_take_long_to_find_are_looked_for_less_often(
-        self, export: WatchedExport, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr("assets.sensors._QUICK_SECONDS", 0)
-        monkeypatch.setattr("assets.sensors._FOLDERS_SHARE", 1_000_000)
-        export.changes |= {"start": ago(hours=12)}
-        export.put(ago(hours=0))
-        first = export.tick(SENSOR)
-        export.put(ago(hours=1), "us-west-2")
-        export.put(ago(hours=2))
-
-        second = export.tick(SENSOR, first.cursor)
-
-        assert hours_asked(second.run_requests) == keys(2, 0)
-
     def test_a_steady_tick_leaves_the_cursor_as_it_was(self, export: WatchedExport) -> None:
         cursor = export.tick(SENSOR).cursor
 

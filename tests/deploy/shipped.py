@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -14,30 +13,18 @@ SHIPPED = ("one machine", "celery", "ecs", "kubernetes")
 
 
 def settings(name: str) -> dict[str, Any]:
-    """A dagster.yaml; of Kubernetes what the chart's values say about limits, monitoring and retries."""
+    """A dagster.yaml; of Kubernetes what the chart's values add to the chart's own."""
     if name == "kubernetes":
-        return _of_chart(yaml.safe_load((DEPLOY / "kubernetes" / "values.yaml").read_text()))
-    path = ROOT / "kentik_dagster" / "dagster.yaml" if name == "one machine" else DEPLOY / name / "dagster.yaml"
-    loaded = yaml.safe_load(path.read_text())
+        loaded = chart_values()["additionalInstanceConfig"]
+    else:
+        folder = ROOT / "kentik_dagster" if name == "one machine" else DEPLOY / name
+        loaded = yaml.safe_load((folder / "dagster.yaml").read_text())
     assert isinstance(loaded, dict)
     return loaded
 
 
-def _of_chart(values: dict[str, Any]) -> dict[str, Any]:
-    daemon = values["dagsterDaemon"]
-    coordinator = daemon["runCoordinator"]["config"]["queuedRunCoordinator"]
-    return {
-        "concurrency": {
-            "runs": {
-                "max_concurrent_runs": coordinator["maxConcurrentRuns"],
-                "tag_concurrency_limits": coordinator["tagConcurrencyLimits"],
-            },
-            **values["additionalInstanceConfig"]["concurrency"],
-        },
-        "run_monitoring": {_snake(key): value for key, value in daemon["runMonitoring"].items()},
-        "run_retries": {_snake(key): value for key, value in daemon["runRetries"].items()},
-    }
-
-
-def _snake(name: str) -> str:
-    return re.sub("([A-Z])", lambda letter: f"_{letter[1].lower()}", name)
+def chart_values() -> dict[str, Any]:
+    """The values for the official Helm chart."""
+    loaded = yaml.safe_load((DEPLOY / "kubernetes" / "values.yaml").read_text())
+    assert isinstance(loaded, dict)
+    return loaded

@@ -133,7 +133,9 @@ def shipped(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def queue(shipped: str, tmp_path: Path) -> Iterator[Queue]:
     stand_in = {"module": "dagster._core.test_utils", "class": "MockedRunLauncher"}
-    made = {"concurrency": settings(shipped)["concurrency"], "run_launcher": stand_in, "telemetry": {"enabled": False}}
+    elsewhere = ("storage", "compute_logs", "run_launcher")
+    kept = {name: section for name, section in settings(shipped).items() if name not in elsewhere}
+    made = {**kept, "run_launcher": stand_in, "telemetry": {"enabled": False}}
     (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(made))
     with (
         dg.DagsterInstance.from_config(str(tmp_path)) as instance,

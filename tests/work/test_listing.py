@@ -72,7 +72,7 @@ def test_a_look_without_any_time_lists_one_part() -> None:
 class TestFolders:
     def test_folders_that_are_found_at_once_are_looked_for_every_time(self, aws: Emulator) -> None:
         access = _access()
-        folders = Folders(clock=_clock(0, 0.5, 60))
+        folders = Folders(clock=_clock(0, 0.5, 5))
         first = _found(folders, access)
         _put(access, "us-west-2")
 

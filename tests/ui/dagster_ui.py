@@ -20,7 +20,9 @@ _BACKFILLS = """{ partitionBackfillsOrError { ... on PartitionBackfills { result
   id status numPartitions assetSelection { path } } } } }"""
 _RUNS = """{ runsOrError { ... on Runs { results {
   runId status assetSelection { path } tags { key value } } } } }"""
-_AROUND = 24
+_AROUND = 8
+# The fonts, and what boxes and tables ask the server for.
+_IS_THERE = "() => document.fonts.status === 'loaded' && !/Loading/.test(document.body.innerText)"
 # Where every box of a graph stands.
 _PLACES = """() => [...document.querySelectorAll('svg foreignObject, svg text')]
   .map(one => Object.values(one.getBoundingClientRect().toJSON()).map(Math.round)).join()"""
@@ -134,5 +136,5 @@ def around_the_boxes(page: Page) -> FloatRect:
 
 def screenshot(page: Page, path: Path, **options: Any) -> None:
     """A picture of what a person sees when all that moves has come to rest."""
-    page.wait_for_function("() => document.fonts.status === 'loaded'")
+    page.wait_for_function(_IS_THERE)
     page.screenshot(path=path, animations="disabled", **options)

@@ -22,12 +22,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import cycle
 from pathlib import Path
-from typing import Any
 
 import boto3
 import dagster as dg
 import polars as pl
 
+from assets.partitions import REASON_TAG
 from benchmarks.dagster_dev import DagsterDev
 from kentik_dagster.core.flow_log_keys import hour_of
 from kentik_dagster.demo.emulator_process import Emulator
@@ -175,8 +175,10 @@ class Measured:
 
     def __init__(self, bucket: Bucket, lake: Lake, instance: dg.DagsterInstance, seconds: float) -> None:
         self._bucket, self._lake, self._instance, self._seconds = bucket, lake, instance, seconds
-        print("| beside | objects | p50 s | p95 s | max s | schedules' runs | waited, max s | of the backfill |")
-        print("|---|---:|---:|---:|---:|---:|---:|---|", flush=True)
+        head = ("beside", "objects", "p50 s", "p95 s", "max s", "runs for them", "for a place, max s",
+                "runs of schedules", "for a place, max s", "the backfill")  # fmt: skip
+        print(f"| {' | '.join(head)} |")
+        print(f"|---|{'---:|' * 8}---|", flush=True)
 
     def part(self, beside: str, dagster: DagsterDev | None = None, backfill: str | None = None) -> None:
         """Let new objects come for a while, and print how long they and the runs of schedules waited."""
@@ -186,10 +188,11 @@ class Measured:
                 time.sleep(1)
             said = dagster.backfill(backfill) if dagster and backfill else ""
         waits = self._waits(feed.keys)
-        runs = [run for run in self._runs(begun_at) if run["start"] is not None]
-        waited = [run["start"] - run["asked"] for run in runs]
-        row = [beside, len(feed.keys), *(f"{value:.0f}" for value in _quantiles(waits)), len(runs),
-               f"{max(waited, default=0):.0f}", said or "-"]  # fmt: skip
+        row: list[object] = [beside, len(feed.keys), *(f"{value:.0f}" for value in _quantiles(waits))]
+        for is_scheduled in (False, True):
+            queued = self._queued(begun_at, is_scheduled=is_scheduled)
+            row += [len(queued), f"{max(queued, default=0):.0f}"]
+        row.append(said or "-")
         print(f"| {' | '.join(map(str, row))} |", flush=True)
         if dagster and backfill:
             dagster.end_backfill(backfill)
@@ -206,10 +209,16 @@ class Measured:
                 raise TimeoutError(f"{len(keys) - len(read)} objects are not read after {_WAIT_SECONDS:g} s")
             time.sleep(2)
 
-    def _runs(self, since: datetime) -> list[dict[str, Any]]:
-        """The runs that schedules asked for since then: `asked`, `start` (s); None where it has not begun."""
-        records = self._instance.get_run_records(dg.RunsFilter(tags={"kentik/reason": "schedule"}, created_after=since))
-        return [{"asked": one.create_timestamp.timestamp(), "start": one.start_time} for one in records]
+    def _queued(self, since: datetime, *, is_scheduled: bool) -> list[float]:
+        """Seconds that each run since then, of schedules or for new objects, waited in the queue for a place."""
+        found = []
+        for record in self._instance.get_run_records(dg.RunsFilter(created_after=since)):
+            reason = record.dagster_run.tags.get(REASON_TAG)
+            stats = self._instance.get_run_stats(record.dagster_run.run_id)
+            if reason is not None and (reason == "schedule") == is_scheduled and stats.launch_time:
+                assert stats.enqueued_time is not None
+                found.append(stats.launch_time - stats.enqueued_time)
+        return found
 
 
 def _quantiles(values: Sequence[float]) -> list[float]:

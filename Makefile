@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 LONG_TESTS := tests/test_demo.py tests/setup/test_under_the_policies.py tests/test_end_to_end.py tests/test_benchmarks.py tests/work tests/core/test_resolution_laws.py tests/demo \
 	tests/test_cli.py tests/test_sql_command.py tests/test_analysts_guide.py tests/assets tests/lake tests/aws
 
-.PHONY: demo dev test lint types unit test-setup test-deploy test-ui bench lock clean
+.PHONY: demo dev test lint types unit test-setup test-deploy test-ui browser bench lock clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -55,7 +55,12 @@ test-deploy: $(VENV)/installed
 test-ui: $(VENV)/installed
 	@$(BIN)/uv pip install --quiet --system-certs --python $(BIN)/python -c constraints.txt -e '.[ui]' \
 		|| $(PIP) install --quiet -c constraints.txt -e '.[ui]'
-	UI_TEST=1 $(if $(UI_PICTURES),KENTIK_DAGSTER_PICTURES=$(UI_PICTURES)) $(BIN)/pytest tests/ui
+	@browser=$$(tests/ui/install_browser) && set -x && UI_TEST=$$browser \
+		$(if $(UI_PICTURES),KENTIK_DAGSTER_PICTURES=$(UI_PICTURES)) $(BIN)/pytest tests/ui
+
+# Whether test-ui has a browser; installs one where that is possible.
+browser:
+	@tests/ui/install_browser
 
 # What it costs, beside what people would use instead: writes benchmarks/RESULTS.md. Options: make bench BENCH="--long".
 bench: $(VENV)/installed

@@ -15,6 +15,7 @@ from kentik_dagster.aws.flow_logs import LogBucket
 from kentik_dagster.configuration import Configuration
 from kentik_dagster.core.deletion import current_lags, deletion_lags, refused_deletions
 from kentik_dagster.core.flow_log_keys import hour_of
+from kentik_dagster.core.look_back import LONGEST_STRETCH
 from kentik_dagster.core.pictures import columns_picture
 from kentik_dagster.errors import KentikDagsterError
 from kentik_dagster.work.sweep import first_read_at, sweep_hour
@@ -51,7 +52,7 @@ def deletion_assets(configuration: Configuration, partitions: Partitions) -> lis
     """`deletion_sweep`."""
     spec = table_spec("deletion_sweep", deps=_MADE_FROM, group="flow_logs", partitions_def=partitions.flows)
 
-    @table_assets("deletion_sweep", [spec], _CHECKS)
+    @table_assets("deletion_sweep", [spec], _CHECKS, longest_run=LONGEST_STRETCH)
     def deletion_sweep(
         context: dg.AssetExecutionContext, aws: Aws, lake: Lake, clock: Clock
     ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:

@@ -1,20 +1,21 @@
 """Flow logs: from the objects of the bucket to rows, each object once."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from typing import Any
 
 import dagster as dg
 import polars as pl
 
 from assets.enrichment import ENDS_RESOLVED_CHECK, EnrichmentConfig, EnrichmentRun, enrichment_spec
+from assets.flow_log_results import CHECKS, MOST_TABLES, hour_metadata, object_checks, objects_by_source, rows_check
 from assets.partitions import REASON_TAG, Partitions, days_of, flow_key, hours_by_export
 from assets.tables import table_assets, table_spec
 from kentik_dagster.aws.flow_logs import LogBucket
-from kentik_dagster.catalog.tables import TABLES
 from kentik_dagster.configuration import Configuration, Export
 from kentik_dagster.core.enrichment import Knowledge
 from kentik_dagster.core.flow_log_keys import log_objects
-from kentik_dagster.core.schemas import no_rows
+from kentik_dagster.core.look_back import LONGEST_STRETCH
 from kentik_dagster.errors import KentikDagsterError
 from kentik_dagster.work.held_rows import held_rows, lacking
 from kentik_dagster.work.ingest import Ingested, ingest_hours
@@ -22,29 +23,7 @@ from resources.aws import Aws
 from resources.clock import Clock
 from resources.lake import Lake
 
-OBJECTS_READABLE = "every_object_readable"
-LINES_READABLE = "every_line_readable"
-ROWS_THERE = "every_counted_row_is_there"
 _TABLES = ("flow_logs", "firewall_logs", "flow_log_objects", "rejected_records")
-_CHECKS = (
-    dg.AssetCheckSpec(
-        OBJECTS_READABLE,
-        asset="flow_log_objects",
-        description="Every log object could be read; one that could not stays in the bucket, and is tried again.",
-    ),
-    dg.AssetCheckSpec(
-        LINES_READABLE,
-        asset="rejected_records",
-        description="Every line could be read; those that could not are in rejected_records.",
-    ),
-    dg.AssetCheckSpec(
-        ROWS_THERE,
-        asset="flow_logs",
-        blocking=True,
-        description="flow_logs and firewall_logs hold no fewer rows of these hours than flow_log_objects counted: "
-        "nobody else removed any. While they do, no object of these hours is deleted.",
-    ),
-)
 
 
 def bucket_assets(configuration: Configuration, partitions: Partitions) -> list[dg.AssetSpec]:
@@ -79,7 +58,9 @@ def flow_log_assets(configuration: Configuration, partitions: Partitions) -> lis
     specs = [table_spec(name, deps=buckets, group="flow_logs", partitions_def=partitions.flows) for name in _TABLES]
     specs.append(enrichment_spec(partitions))
 
-    @table_assets("flow_log_batches", specs, [*_CHECKS, ENDS_RESOLVED_CHECK], can_subset=True)
+    @table_assets(
+        "flow_log_batches", specs, [*CHECKS, ENDS_RESOLVED_CHECK], can_subset=True, longest_run=LONGEST_STRETCH
+    )
     def flow_log_batches(
         context: dg.AssetExecutionContext, config: EnrichmentConfig, aws: Aws, lake: Lake, clock: Clock
     ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
@@ -127,6 +108,7 @@ class _IngestRun:
         self._ingested: list[Ingested] = []
         self._failures: list[str] = []
         self._ignored = 0
+        self._list_requests = 0
         self._lost: list[pl.DataFrame] = []
 
     def bring_in(self, export: Export, hours: list[str]) -> None:
@@ -150,10 +132,11 @@ class _IngestRun:
             self._failures.append(f"{export.name}: {error}")
             return
         self._lost.append(lacking(held))
-        rows = dict(held.select("hour", "rows").iter_rows())
+        self._list_requests += bucket.list_requests
+        told = {row["hour"]: row for row in held.iter_rows(named=True)}
         for hour, one in done.items():
             self._ingested.append(one)
-            self._tell(export.name, hour, one, rows[hour])
+            self._tell(export.name, hour, one, told[hour])
         if self._enrichment:
             self._enrichment.bring_up(export.name, list(done), enriched)
 
@@ -182,8 +165,12 @@ class _IngestRun:
             self._failures.append(f"{bucket.export.name} {hours[0]}: {error}")
             return {}
 
-    def _tell(self, export: str, hour: str, done: Ingested, rows: int) -> None:
-        for table, numbers in _metadata(done, rows).items():
+    def _tell(self, export: str, hour: str, done: Ingested, held: Mapping[str, Any]) -> None:
+        told = hour_metadata(done, held)
+        # A table is kept with its event: those of a long backfill would fill the storage of Dagster.
+        if done.objects.height and len(self._context.partition_keys) <= MOST_TABLES:
+            told["flow_log_objects"]["objects_by_source"] = objects_by_source(done.objects)
+        for table, numbers in told.items():
             if dg.AssetKey(table) in self._context.selected_asset_keys:
                 self._context.add_asset_metadata(numbers, asset_key=table, partition_key=flow_key(export, hour))
 
@@ -196,71 +183,20 @@ class _IngestRun:
         if self._failures:
             raise dg.Failure("\n".join(self._failures), allow_retries=False)
         for table in _TABLES:
-            of_run = {"objects_ignored_in_run": self._ignored} if table == "flow_log_objects" else {}
+            of_run = (
+                {}
+                if table != "flow_log_objects"
+                else {
+                    "objects_ignored_in_run": self._ignored,
+                    "list_requests_in_run": self._list_requests,
+                    "get_requests_in_run": sum(done.objects.height for done in self._ingested),
+                }
+            )
             if dg.AssetKey(table) in self._context.selected_asset_keys:
                 yield dg.MaterializeResult(table, metadata=of_run)
             else:
                 for key in self._context.partition_keys:
                     self._context.log_event(dg.AssetMaterialization(table, partition=key, metadata=of_run))
         selected = {key.name for key in self._context.selected_asset_check_keys}
-        results = (*_checks(self._ingested), _rows_there(self._lost))
+        results = (*object_checks(self._ingested), rows_check(self._lost))
         yield from (result for result in results if result.check_name in selected)
-
-
-def _metadata(done: Ingested, rows: int) -> dict[str, dict[str, int | float]]:
-    lag = {"p50": done.lag(0.5), "p95": done.lag(0.95)}
-    return {
-        "flow_logs": {"dagster/partition_row_count": rows, "rows_in_run": done.rows("vpc", "transit_gateway")}
-        | {f"lag_seconds_{name}": value.total_seconds() for name, value in lag.items() if value is not None},
-        "firewall_logs": {"rows_in_run": done.rows("network_firewall")},
-        "flow_log_objects": {
-            "objects_listed": done.listed,
-            "objects_in_run": done.objects.height,
-            "bytes_in_run": done.size_bytes,
-            "unreadable_in_run": done.count("unreadable"),
-            "records_sampled_out_in_run": done.sampled_out,
-        },
-        "rejected_records": {"rejected_lines_in_run": done.rejected_lines},
-    }
-
-
-def _checks(ingested: list[Ingested]) -> Iterator[dg.AssetCheckResult]:
-    objects = pl.concat([done.objects for done in ingested] or [no_rows(TABLES["flow_log_objects"])])
-    unreadable = objects.filter(pl.col("outcome") == "unreadable")
-    yield dg.AssetCheckResult(
-        asset_key="flow_log_objects",
-        check_name=OBJECTS_READABLE,
-        passed=unreadable.is_empty(),
-        severity=dg.AssetCheckSeverity.WARN,
-        description=None
-        if unreadable.is_empty()
-        else f"{unreadable.height} of {objects.height} objects. "
-        f"The first, {unreadable['key'][0]}: {unreadable['error'][0]}",
-        metadata={"unreadable_objects": unreadable.height},
-    )
-    rejected = int(objects["rejected_lines"].sum())
-    yield dg.AssetCheckResult(
-        asset_key="rejected_records",
-        check_name=LINES_READABLE,
-        passed=rejected == 0,
-        severity=dg.AssetCheckSeverity.WARN,
-        metadata={"rejected_lines": rejected, "rows": int(objects["rows"].sum())},
-    )
-
-
-def _rows_there(lost: list[pl.DataFrame]) -> dg.AssetCheckResult:
-    hours = pl.concat([pl.DataFrame(), *lost], how="diagonal")
-    first = hours.row(0, named=True) if hours.height else None
-    return dg.AssetCheckResult(
-        asset_key="flow_logs",
-        check_name=ROWS_THERE,
-        passed=first is None,
-        severity=dg.AssetCheckSeverity.ERROR,
-        description=None
-        if first is None
-        else f"{hours.height} hours lack rows. The first, {first['export']} {first['hour']}, holds "
-        f"{first['rows'] + first['firewall_rows']:,} of {first['counted'] + first['firewall_counted']:,}. No object of "
-        "the hours of this run was deleted. Somebody else wrote to the lake: bring back the table's older version "
-        "(Delta's RESTORE), and see who may write to it.",
-        metadata={"hours_that_lack_rows": hours.height},
-    )

@@ -14,6 +14,7 @@ from kentik_dagster.aws.sessions import ExportAccess
 from kentik_dagster.catalog.outcomes import Outcome
 from kentik_dagster.configuration import Configuration
 from kentik_dagster.core.flow_log_keys import hour_start
+from kentik_dagster.core.look_back import LONGEST_STRETCH
 from kentik_dagster.core.metric_pictures import coarser_hours, namespace_pictures
 from kentik_dagster.errors import BudgetError
 from kentik_dagster.work.metric_listings import refresh_listings
@@ -54,17 +55,15 @@ def metric_assets(configuration: Configuration, partitions: Partitions) -> list[
 
     listings = table_spec("metric_listings", deps=["org_accounts"], group="metrics")
 
-    @table_assets("metric_listings", [listings], pool="metrics")
+    @table_assets("metric_listings", [listings], pool="metric_listings")
     def metric_listings(context: dg.AssetExecutionContext, aws: Aws, lake: Lake, clock: Clock) -> dg.MaterializeResult:
         """Which series CloudWatch has; `metric_series` asks by itself where it was not asked for an hour."""
         calls = refresh_listings(
             accounts_of(aws, lake), lake.tables, metrics, clock=clock.now, older_than=timedelta(seconds=-1)
         )
-        failed = calls.filter(pl.col("outcome") != str(Outcome.OBSERVED))
-        for message in failed["error_message"].unique(maintain_order=True).head(20):
+        for message in _failed(calls)["error_message"].unique(maintain_order=True).head(20):
             context.log.warning(message)
-        rows = lake["metric_listings"].read()
-        return dg.MaterializeResult(metadata={"dagster/row_count": rows.height, "not_listed": failed.height})
+        return dg.MaterializeResult(metadata=_listed(calls, lake))
 
     # Every hour is of resources of all accounts.
     changes = dg.AssetDep("metadata_changes", partition_mapping=dg.AllPartitionMapping())
@@ -75,7 +74,8 @@ def metric_assets(configuration: Configuration, partitions: Partitions) -> list[
         partitions_def=partitions.hours,
     )
 
-    @table_assets("metric_series", [series], _CHECKS, pool="metrics")
+    # In no pool: a backfill of its hours must not keep the schedule waiting, which asks for others.
+    @table_assets("metric_series", [series], _CHECKS, longest_run=LONGEST_STRETCH)
     def metric_series(
         context: dg.AssetExecutionContext, config: MetricsConfig, aws: Aws, lake: Lake, clock: Clock
     ) -> dg.MaterializeResult:
@@ -83,6 +83,8 @@ def metric_assets(configuration: Configuration, partitions: Partitions) -> list[
         accounts = accounts_of(aws, lake)
         hours = [hour_start(hour) for hour in context.partition_keys]
         made = planned(accounts, lake.tables, hours, metrics, clock=clock.now, daily_only=config.daily_only)
+        if made.calls.height:  # series were listed on the way: that table is as new as if it had been asked for
+            context.log_event(dg.AssetMaterialization("metric_listings", metadata=_listed(made.calls, lake)))
         cost, budget = configuration.metrics.cost(made.queries), configuration.metrics.budget_per_run
         context.log.info(
             f"{made.queries:,} metrics in {made.requests:,} requests or a few more, which costs {cost:.4f} at most"
@@ -96,6 +98,22 @@ def metric_assets(configuration: Configuration, partitions: Partitions) -> list[
         return _summary(configuration, made, results)
 
     return [metric_listings, metric_series]
+
+
+def _failed(calls: pl.DataFrame) -> pl.DataFrame:
+    return calls.filter(pl.col("outcome") != str(Outcome.OBSERVED))
+
+
+def _listed(calls: pl.DataFrame, lake: Lake) -> dict[str, Any]:
+    """What is said of the series that there are, after these calls."""
+    rows = lake["metric_listings"].read()
+    listed = rows.drop_nulls("metric_name").group_by("namespace").agg(pl.len()).sort("namespace")
+    return {
+        "dagster/row_count": rows.height,
+        "series_by_namespace": dg.MetadataValue.json(dict(listed.iter_rows())),
+        "requests_in_run": int(calls["pages"].sum()),
+        "not_listed": _failed(calls).height,
+    }
 
 
 def _tell(context: dg.AssetExecutionContext, result: WindowCollected, number: int, made: Plan) -> None:
@@ -119,7 +137,7 @@ def _of_hour(summary: pl.DataFrame) -> dict[str, Any]:
 def _summary(configuration: Configuration, made: Plan, results: list[WindowCollected]) -> dg.MaterializeResult:
     requested = sum(result.requested for result in results)
     calls = pl.concat([made.calls, *(result.calls for result in results)])
-    failed = calls.filter(pl.col("outcome") != str(Outcome.OBSERVED))
+    failed = _failed(calls)
     metadata: dict[str, Any] = {
         "metrics_planned": made.queries,
         "metrics_requested": requested,

@@ -4,7 +4,7 @@ import dagster as dg
 
 from assets.enrichment import EnrichmentConfig
 from assets.partitions import REASON_TAG, Partitions, flow_key
-from assets.runs import DONE_AGAIN, EXPORT_TAG, PRIORITY_TAG, busy_hours
+from assets.runs import EXPORT_TAG, LATER, busy_hours
 from assets.schedules import FLOW_LOGS_JOB, REENRICHMENT_JOB
 from kentik_dagster.configuration import Configuration
 from kentik_dagster.work.reenrichment import outdated_hours
@@ -49,7 +49,7 @@ def reenrichment_sensor(configuration: Configuration, partitions: Partitions) ->
                 tags={
                     EXPORT_TAG: one.export,
                     REASON_TAG: f"newer metadata concerns {one.ends} ends",
-                    PRIORITY_TAG: DONE_AGAIN,
+                    **LATER,
                 },
                 run_config=dg.RunConfig(ops={"flow_log_batches": EnrichmentConfig(rebuild=True)}),
             )

@@ -8,7 +8,7 @@ import dagster as dg
 from assets.metadata_checks import SNAPSHOT_EVERY, SNAPSHOTS_RECENT
 from assets.metrics import MetricsConfig
 from assets.partitions import ACCOUNTS, REASON_TAG, Partitions
-from assets.runs import PRIORITY_TAG, RANGE_END_TAG, RANGE_START_TAG, SCHEDULED
+from assets.runs import PRIORITY_TAG, RANGE_END_TAG, RANGE_START_TAG, URGENT
 from assets.verification import AWS_SETUP
 from kentik_dagster.core.flow_log_keys import hour_of
 
@@ -37,7 +37,7 @@ UPKEEP_JOB = dg.define_asset_job(
 )
 STATUS_JOB = dg.define_asset_job("status", selection=["status_page"])
 VERIFICATION_JOB = dg.define_asset_job("verification", selection=dg.AssetSelection.checks_for_assets(AWS_SETUP))
-_SCHEDULED = {REASON_TAG: "schedule", PRIORITY_TAG: SCHEDULED}
+_SCHEDULED = {REASON_TAG: "schedule", PRIORITY_TAG: URGENT}
 _ON = dg.DefaultScheduleStatus.RUNNING
 
 

@@ -1,9 +1,7 @@
 """The listing sensor: asks for exactly the hours of an export that have log objects pending."""
 
 import re
-import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 import dagster as dg
@@ -13,11 +11,9 @@ from pydantic import TypeAdapter
 from assets.flow_logs import bucket_key
 from assets.partitions import Partitions, flow_key
 from assets.runs import busy_hours, failed_hours, requests_for
-from kentik_dagster.aws.flow_logs import LISTED, LogBucket
-from kentik_dagster.aws.sessions import ExportAccess
 from kentik_dagster.configuration import Configuration, Export
 from kentik_dagster.core.deletion import DELETION_BEGUN
-from kentik_dagster.core.flow_log_keys import FIREWALL_LOGS, FLOW_LOGS, hour_of, log_objects
+from kentik_dagster.core.flow_log_keys import FIREWALL_LOGS, FLOW_LOGS, hour_of
 from kentik_dagster.core.ledger import pending_objects
 from kentik_dagster.core.look_back import (
     Examined,
@@ -29,6 +25,7 @@ from kentik_dagster.core.look_back import (
 )
 from kentik_dagster.lake.tables import Snapshot
 from kentik_dagster.work.enrich import enriched_mark
+from kentik_dagster.work.listing import Folders, look
 from resources.aws import Aws
 from resources.clock import Clock
 from resources.lake import Lake
@@ -36,9 +33,6 @@ from resources.lake import Lake
 SENSOR_SECONDS = 60
 # Dagster ends a tick after 60 s: nothing more is listed when this much of it has been used.
 LISTING_SECONDS = 25.0
-# So many times as long as they took to find, folders are not looked for again; unless they are found at once.
-_FOLDERS_SHARE = 20
-_QUICK_SECONDS = 1.0
 _CURSOR = TypeAdapter(Examined)
 
 
@@ -60,7 +54,7 @@ def sensor_name(kind: str, number: int, export: Export) -> str:
 def _listing_sensor(
     export: Export, name: str, partitions: Partitions, job_name: str, seconds: float
 ) -> dg.SensorDefinition:
-    folders = _Folders()
+    folders = Folders()
 
     @dg.sensor(
         name=name,
@@ -81,7 +75,7 @@ def _listing_sensor(
         )
         # Before the listing and the ledger: what a run of this moment reads meanwhile is not asked for again.
         busy = busy_hours(context.instance, export, job_name, now)
-        looked = _look(folders.bucket(aws.access(export)), examined, seconds)
+        looked = look(folders.bucket(aws.access(export)), examined, seconds)
         if not examined.left:
             after = after_days(examined, 0, clock.now(), went_on=bool(before.left))
             return dg.SensorResult(cursor=_stored(after), skip_reason="a look at all days has just ended")
@@ -126,57 +120,6 @@ def _listing_sensor(
 
 def _stored(examined: Examined) -> str:
     return _CURSOR.dump_json(examined).decode()
-
-
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """What was listed: the `objects`, with `listed_on`; of how many whole days, and how far into the next one."""
-
-    objects: pl.DataFrame
-    days: int
-    left_after: str | None
-
-
-def _look(bucket: LogBucket, examined: Examined, seconds: float) -> _Look:
-    """List what is left, part by part, until the time is over; one part at least, for progress."""
-    ends_at = time.monotonic() + seconds
-    parts = [log_objects(pl.DataFrame(schema=LISTED)).with_columns(listed_on=pl.lit(None, pl.Date))]
-    days, after = 0, examined.left_after
-    for day in examined.left:
-        rest: str | None = None
-        for rest_after, objects in bucket.parts_of(day, after):
-            parts.append(objects.with_columns(listed_on=pl.lit(day)))
-            rest = rest_after
-            if time.monotonic() >= ends_at:
-                break
-        after = rest
-        if after is not None:
-            break
-        days += 1
-        if time.monotonic() >= ends_at:
-            break
-    return _Look(pl.concat(parts), days, after)
-
-
-class _Folders:
-    """The folders of a bucket that hold days: where it takes long to find them, they are looked for less often.
-
-    In an organization of a thousand accounts that takes thousands of requests; a new account begins to count when they
-    are looked for again.
-    """
-
-    def __init__(self) -> None:
-        self._known: Sequence[str] | None = None
-        self._until = 0.0
-
-    def bucket(self, access: ExportAccess) -> LogBucket:
-        """The bucket, with the folders that are known."""
-        begun = time.monotonic()
-        if begun >= self._until:
-            self._known = LogBucket(access).day_parents()
-            took = time.monotonic() - begun
-            self._until = begun + (took * _FOLDERS_SHARE if took > _QUICK_SECONDS else 0)
-        return LogBucket(access, self._known)
 
 
 def collected(export: Export, objects: pl.DataFrame) -> pl.DataFrame:

@@ -69,13 +69,16 @@ def table_assets(
     *,
     can_subset: bool = False,
     pool: str | None = None,
+    longest_run: int | None = None,
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
-    """Decorate the computation that keeps some tables; a range of partitions is one run of it.
+    """Decorate the computation that keeps some tables; a range of partitions is one run of it, or a few.
 
     Args:
         can_subset: it may be asked for some of the tables only.
         pool: runs of one pool wait for each other, as far as the instance's limit for it says.
+        longest_run: a backfill of more partitions than this is several runs; None: always one.
     """
+    policy = dg.BackfillPolicy.multi_run(longest_run) if longest_run else dg.BackfillPolicy.single_run()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.BetaWarning)  # backfill_policy
         decorate = dg.multi_asset(
@@ -83,7 +86,7 @@ def table_assets(
             specs=specs,
             check_specs=checks,
             can_subset=can_subset,
-            backfill_policy=dg.BackfillPolicy.single_run(),
+            backfill_policy=policy,
             retry_policy=_RETRIES,
             pool=pool,
         )

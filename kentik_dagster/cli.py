@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.console import Console
 
+from kentik_dagster.command_options import CONFIGURATION_FILE, CONFIGURATION_VARIABLE, config_option
 from kentik_dagster.errors import KentikDagsterError
 from kentik_dagster.setup_command import setup
 from kentik_dagster.sql_command import sql
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 _NAME = "kentik-dagster"
 DEMO_FOLDER = Path(".demo")
-_CONFIGURATION_VARIABLE = "KENTIK_DAGSTER_CONFIG"
 _console = Console()
 
 
@@ -38,14 +38,7 @@ def main() -> None:
 
 
 @main.command()
-@click.option(
-    "--config",
-    type=click.Path(path_type=Path),
-    envvar=_CONFIGURATION_VARIABLE,
-    default=Path("kentik.yaml"),
-    show_default=True,
-    help="The configuration file.",
-)
+@config_option()
 def run(config: Path) -> None:
     """One pass without a daemon: collect, ingest, enrich, sweep; exit code 1 if anything failed."""
     with _errors_in_one_line():
@@ -105,12 +98,12 @@ def demo(folder: Path) -> None:
 def dev(port: int, folder: Path) -> None:
     """The Dagster UI on your kentik.yaml; without one, on the demo's organization."""
     with _errors_in_one_line(), contextlib.ExitStack() as stack:
-        config = Path(os.environ.get(_CONFIGURATION_VARIABLE) or "kentik.yaml")
+        config = Path(os.environ.get(CONFIGURATION_VARIABLE) or CONFIGURATION_FILE)
         from kentik_dagster.event_log import BATCH_SIZE, BATCH_SIZE_VARIABLE
         from kentik_dagster.one_pass import make_home
 
         environment = {BATCH_SIZE_VARIABLE: str(BATCH_SIZE), **os.environ}
-        if _CONFIGURATION_VARIABLE in os.environ or config.exists():
+        if CONFIGURATION_VARIABLE in os.environ or config.exists():
             home = config.resolve().parent / ".dagster"
         else:
             from kentik_dagster.demo.story import demo_configuration, demo_emulator, demo_folder
@@ -124,7 +117,7 @@ def dev(port: int, folder: Path) -> None:
         if not environment.get("DAGSTER_HOME"):
             make_home(home)
             environment["DAGSTER_HOME"] = str(home.resolve())
-        environment[_CONFIGURATION_VARIABLE] = str(config.resolve())
+        environment[CONFIGURATION_VARIABLE] = str(config.resolve())
         _tell(f"the Dagster UI will be at http://127.0.0.1:{port}; Ctrl-C ends it")
         command = [
             sys.executable,

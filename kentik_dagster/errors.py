@@ -191,6 +191,10 @@ class QueueError(AwsError):
         )
 
 
+class QueryError(KentikDagsterError):
+    """A query that cannot be answered: it is no query, names what is not there, or asks for too much."""
+
+
 class BudgetError(KentikDagsterError):
     """A run would request more metrics than it may pay for; nothing was requested."""
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kentik_dagster.command_options import config_option
 from kentik_dagster.errors import KentikDagsterError, SetupError
 
 if TYPE_CHECKING:
@@ -24,14 +25,7 @@ _SSE_C = (
 
 
 @click.command("setup")
-@click.option(
-    "--config",
-    type=click.Path(path_type=Path),
-    envvar="KENTIK_DAGSTER_CONFIG",
-    default=Path("kentik.yaml"),
-    show_default=True,
-    help="The configuration file with the export.",
-)
+@config_option("The configuration file with the export.")
 @click.option("--export", "export_name", help="Which export, where the file has several.")
 @click.option(
     "--folder", type=click.Path(path_type=Path), default=Path("aws"), show_default=True, help="Where to write."

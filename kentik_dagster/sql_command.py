@@ -14,13 +14,13 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
+from kentik_dagster.command_options import config_option
 from kentik_dagster.errors import KentikDagsterError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from kentik_dagster.lake.sql import Answer
-    from kentik_dagster.lake.tables import Lake
 
 # Polars, pyarrow and deltalake take a second to import; what needs them imports them, so that --help answers at once.
 
@@ -29,14 +29,7 @@ SHOWN_ROWS = 100
 
 @click.command("sql")
 @click.argument("query", required=False)
-@click.option(
-    "--config",
-    type=click.Path(path_type=Path),
-    envvar="KENTIK_DAGSTER_CONFIG",
-    default=Path("kentik.yaml"),
-    show_default=True,
-    help="The configuration file, which names the lake.",
-)
+@config_option("The configuration file, which names the lake.")
 @click.option("--file", type=click.Path(path_type=Path, dir_okay=False), help="Read the query from a file.")
 @click.option(
     "--format",
@@ -76,8 +69,10 @@ def sql(
         text = _query(query, file)
         from kentik_dagster.configuration_file import load_configuration
         from kentik_dagster.lake.sql import answer
+        from kentik_dagster.lake.tables import lake_at
 
-        rows = answer(lake_at(load_configuration(config).lake), text, memory=memory)
+        lake = lake_at(load_configuration(config).lake, os.environ.get("AWS_ENDPOINT_URL"))
+        rows = answer(lake, text, memory=memory)
         if form == "table":
             _show(rows, SHOWN_ROWS if limit is None else limit, output)
         else:
@@ -108,17 +103,6 @@ def _query(query: str | None, file: Path | None) -> str:
     if sys.stdin.isatty():
         raise click.UsageError('there is no query: write one in quotes, such as "SELECT ...", or see --list')
     return sys.stdin.read()
-
-
-def lake_at(root: str) -> Lake:
-    """The lake at a place; one on S3 is where AWS_ENDPOINT_URL says, if it says anything."""
-    from kentik_dagster.lake.tables import Lake
-
-    endpoint_url = os.environ.get("AWS_ENDPOINT_URL")
-    if "://" not in root or not endpoint_url:
-        return Lake(root)
-    allowed = str(endpoint_url.startswith("http://")).lower()
-    return Lake(root, {"AWS_ENDPOINT_URL": endpoint_url, "AWS_ALLOW_HTTP": allowed})
 
 
 def _listed() -> str:

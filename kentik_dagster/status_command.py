@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kentik_dagster.command_options import config_option
 from kentik_dagster.errors import KentikDagsterError
-from kentik_dagster.sql_command import lake_at
 
 if TYPE_CHECKING:
     import polars as pl
@@ -23,14 +23,7 @@ _SHOWN = 20
 
 
 @click.command("status")
-@click.option(
-    "--config",
-    type=click.Path(path_type=Path),
-    envvar="KENTIK_DAGSTER_CONFIG",
-    default=Path("kentik.yaml"),
-    show_default=True,
-    help="The configuration file.",
-)
+@config_option()
 @click.option("--json", "as_json", is_flag=True, help="One object: exports, accounts, denied, networks, errors.")
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write the page into a file.")
 def status(config: Path, as_json: bool, html: Path | None) -> None:
@@ -39,10 +32,12 @@ def status(config: Path, as_json: bool, html: Path | None) -> None:
         from kentik_dagster.configuration_file import load_configuration
         from kentik_dagster.core.readable import harmless_text
         from kentik_dagster.core.status_page import status_html
+        from kentik_dagster.lake.tables import lake_at
         from kentik_dagster.work.status import read_status
 
         configuration = load_configuration(config)
-        found = read_status(configuration, lake_at(configuration.lake), datetime.now(UTC))
+        lake = lake_at(configuration.lake, os.environ.get("AWS_ENDPOINT_URL"))
+        found = read_status(configuration, lake, datetime.now(UTC))
         if html is not None:
             html.write_text(status_html(found), encoding="utf-8")
             click.echo(f"wrote {html}", err=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kentik_dagster.command_options import config_option
 from kentik_dagster.errors import KentikDagsterError
 
 if TYPE_CHECKING:
@@ -24,14 +25,7 @@ _SUMMED = ("flow_logs", "flow_log_format")
 
 
 @click.command("verify")
-@click.option(
-    "--config",
-    type=click.Path(path_type=Path),
-    envvar="KENTIK_DAGSTER_CONFIG",
-    default=Path("kentik.yaml"),
-    show_default=True,
-    help="The configuration file.",
-)
+@config_option()
 @click.option("--export", "export_names", multiple=True, help="Only these exports.")
 @click.option("--check", "checks", multiple=True, help="Only these checks; 'list' shows them.")
 @click.option(

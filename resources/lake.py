@@ -4,7 +4,7 @@ import dagster as dg
 from pydantic import PrivateAttr
 
 from kentik_dagster.lake.tables import Lake as DeltaLake
-from kentik_dagster.lake.tables import LakeTable
+from kentik_dagster.lake.tables import LakeTable, lake_at
 
 
 class Lake(dg.ConfigurableResource):
@@ -23,13 +23,7 @@ class Lake(dg.ConfigurableResource):
     def tables(self) -> DeltaLake:
         """The lake without Dagster around it."""
         if self._tables is None:
-            options = {}
-            if self.endpoint_url:
-                options = {
-                    "AWS_ENDPOINT_URL": self.endpoint_url,
-                    "AWS_ALLOW_HTTP": str(self.endpoint_url.startswith("http://")).lower(),
-                }
-            self._tables = DeltaLake(self.root, options if "://" in self.root else {})
+            self._tables = lake_at(self.root, self.endpoint_url)
         return self._tables
 
     def __getitem__(self, name: str) -> LakeTable:

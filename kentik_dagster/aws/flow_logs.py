@@ -7,6 +7,7 @@ delimiter, and only the day folders that are asked for are listed (flow_logs.md 
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
@@ -52,6 +53,8 @@ class LogBucket:
         self.name = access.export.log_bucket
         self._client = access.primary.client("s3", access.export.region)
         self._day_parents = day_parents
+        self._counting = threading.Lock()
+        self.list_requests = 0  # so far: what listing costs
 
     def objects(self, days: Iterable[date]) -> pl.DataFrame:
         """The log objects in the folders of some days.
@@ -150,7 +153,10 @@ class LogBucket:
 
     def _pages(self, **parameters: str) -> Iterator[dict[str, Any]]:
         try:
-            yield from self._client.get_paginator("list_objects_v2").paginate(Bucket=self.name, **parameters)
+            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self.name, **parameters):
+                with self._counting:
+                    self.list_requests += 1
+                yield page
         except (ClientError, BotoCoreError) as error:
             message = (
                 error.response.get("Error", {}).get("Message", "") if isinstance(error, ClientError) else str(error)

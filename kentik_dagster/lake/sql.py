@@ -21,7 +21,7 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from kentik_dagster.catalog.ready_views import READY_VIEWS, names_in
 from kentik_dagster.catalog.tables import TABLES
-from kentik_dagster.errors import KentikDagsterError, LakeError
+from kentik_dagster.errors import LakeError, QueryError
 from kentik_dagster.lake.tables import Lake
 
 # By what each table is made. Until then it is not there, which is not the same as having no rows.
@@ -44,10 +44,6 @@ _BEGIN_QUERIES = ("SELECT", "WITH", "VALUES", "EXPLAIN", "FROM", "")
 _PART_ROWS = 8_192
 _CHECKED = "query_that_is_checked"
 _EXPLAIN = re.compile(r"\s*explain(?:\s+(?:analyze|verbose|format\s+\w+))*\b", flags=re.IGNORECASE)
-
-
-class QueryError(KentikDagsterError):
-    """A query that cannot be answered: it is no query, names what is not there, or asks for too much."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -242,6 +242,18 @@ class LakeTable:
             raise SchemaDifferenceError(self.table.name, differences)
 
 
+def lake_at(root: str, endpoint_url: str | None) -> Lake:
+    """The lake at a place.
+
+    Args:
+        endpoint_url: of another S3 than AWS's; None: AWS's. A local lake needs none.
+    """
+    if "://" not in root or not endpoint_url:
+        return Lake(root)
+    is_plain = endpoint_url.startswith("http://")
+    return Lake(root, {"AWS_ENDPOINT_URL": endpoint_url, "AWS_ALLOW_HTTP": str(is_plain).lower()})
+
+
 @dataclass(frozen=True)
 class Lake:
     """All tables below one root: a local folder or s3://bucket/prefix."""

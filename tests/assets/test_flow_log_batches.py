@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import polars as pl
 import pytest
 
 from assets.enrichment import EnrichmentConfig
-from assets.flow_logs import LINES_READABLE, ROWS_THERE
+from assets.flow_log_results import LINES_READABLE, ROWS_THERE
 from assets.runs import RANGE_END_TAG, RANGE_START_TAG
 from kentik_dagster.demo.emulator_process import Emulator
 from kentik_dagster.errors import LakeError
@@ -70,6 +71,36 @@ def test_all_tables_are_made_in_one_pass(export: WatchedExport, rebuild: bool) -
     assert told.asset_materialization is not None
     assert told.asset_materialization.metadata["dagster/partition_row_count"].value == 2
     assert told.asset_materialization.metadata["resolutions"].value == {"external": 2, "unknown": 2}
+
+
+def test_an_hour_says_what_it_has_and_what_a_run_did_for_it_whether_or_not_there_was_anything_to_do(
+    export: WatchedExport,
+) -> None:
+    first = materialise(export, *OBJECTS)
+    again = materialise(export, *OBJECTS)
+
+    def numbers(result: dg.ExecuteInProcessResult, table: str) -> dict[str, Any]:
+        told = _told(result, table, keys(2)[0])
+        return {name: value.value for name, value in told.items() if isinstance(value.value, int | float)}
+
+    size = export.lake["flow_log_objects"].read()["size_bytes"].sum()
+    for result, read in ((first, 1), (again, 0)):
+        flow_logs, objects = numbers(result, "flow_logs"), numbers(result, "flow_log_objects")
+        assert flow_logs["dagster/partition_row_count"] == 2
+        assert (flow_logs["objects"], flow_logs["object_bytes"], flow_logs["rejected_lines"]) == (1, size, 0)
+        assert flow_logs["lag_seconds_p50"] <= flow_logs["lag_seconds_p95"] == objects["lag_seconds_p95"]
+        assert flow_logs["rows_in_run"] == 2 * read
+        assert (objects["dagster/partition_row_count"], objects["objects_in_run"]) == (1, read)
+        assert (objects["get_requests_in_run"], objects["bytes_in_run"]) == (read, size * read)
+        assert objects["list_requests_in_run"] >= 3
+        assert numbers(result, "rejected_records")["dagster/partition_row_count"] == 0
+        assert numbers(result, "firewall_logs")["dagster/partition_row_count"] == 0
+    sources = _told(first, "flow_log_objects", keys(2)[0])["objects_by_source"]
+    assert isinstance(sources, dg.TableMetadataValue)
+    assert [record.data for record in sources.records] == [
+        {"account_id": "123456789012", "region": "us-east-1", "family": "vpcflowlogs", "objects": 1,
+         "size_bytes": size, "rows": 2, "rejected_lines": 0}
+    ]  # fmt: skip
 
 
 def test_flow_logs_alone_are_read_and_not_enriched(export: WatchedExport) -> None:

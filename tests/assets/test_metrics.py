@@ -134,3 +134,20 @@ def test_listings_are_kept_between_runs_and_asked_for_again_by_materialising_the
     assert result.success
     assert first == second > 0
     assert deployment.fake.requests[listing] == 2 * first
+
+
+def test_series_that_are_listed_on_the_way_are_told_as_if_their_table_had_been_asked_for(
+    deployment: Deployment,
+) -> None:
+    def said() -> list[dict[str, Any]]:
+        records = deployment.instance.fetch_materializations(dg.AssetKey("metric_listings"), limit=10).records
+        told = [record.asset_materialization for record in records]
+        return [{name: value.value for name, value in one.metadata.items()} for one in told if one is not None]
+
+    deployment.run()
+    first = said()
+    deployment.run()
+
+    assert [one["series_by_namespace"] for one in first] == [{"AWS/NATGateway": 3}]
+    assert first[0]["requests_in_run"] > 0
+    assert said() == first

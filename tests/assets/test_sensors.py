@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from assets.partitions import Partitions
-from assets.runs import RANGE_END_TAG, RANGE_START_TAG
+from assets.runs import CAN_WAIT_TAG, PRIORITY_TAG, RANGE_END_TAG, RANGE_START_TAG
 from assets.sensors import listing_sensors
 from kentik_dagster.configuration import Configuration
 from kentik_dagster.core.deletion import DELETION_BEGUN
@@ -47,13 +47,27 @@ class TestWhichHours:
 
         assert [request.partition_key for request in asked] == keys(8 * 24, 7, 5, 0)
 
-    def test_many_hours_in_a_row_are_asked_for_as_one_run(self, export: WatchedExport) -> None:
+    def test_many_hours_in_a_row_are_asked_for_as_one_run_and_what_is_going_on_alone(
+        self, export: WatchedExport
+    ) -> None:
         for hours in range(6):
             export.put(ago(hours=hours))
 
-        (asked,) = ask(export)
+        (older, *going_on) = ask(export)
 
-        assert [asked.tags[RANGE_START_TAG], asked.tags[RANGE_END_TAG]] == keys(5, 0)
+        assert [older.tags[RANGE_START_TAG], older.tags[RANGE_END_TAG]] == keys(5, 2)
+        assert [request.partition_key for request in going_on] == keys(1, 0)
+
+    def test_what_is_going_on_comes_before_what_can_wait(self, export: WatchedExport) -> None:
+        for hours in (0, 1, 2, 20):
+            export.put(ago(hours=hours))
+
+        asked = ask(export)
+
+        assert {
+            str(request.partition_key): (request.tags[PRIORITY_TAG], request.tags.get(CAN_WAIT_TAG))
+            for request in asked
+        } == dict(zip(keys(20, 2, 1, 0), [("-5", "yes")] * 2 + [("10", None)] * 2, strict=True))
 
     def test_hours_before_the_start_and_in_the_future_fail_no_tick(self, export: WatchedExport) -> None:
         export.changes["start"] = ago(hours=6)
@@ -102,14 +116,16 @@ class TestWhatARunLeftBehind:
         assert hours_asked(ask(export)) == [f"acme|{hour}"]
 
     def test_hours_that_failed_are_asked_for_one_by_one(self, export: WatchedExport) -> None:
-        for hours in range(5):
+        for hours in range(7):
             export.put(ago(hours=hours))
-        (range_run,) = ask(export)
+        (range_run, *going_on) = ask(export)
         export.run_was(FAILURE, range_run)
+        for run in going_on:
+            export.run_was(STARTED, run)
 
         asked = ask(export)
 
-        assert [request.partition_key for request in asked] == list(reversed(keys(0, 1, 2, 3, 4)))
+        assert [request.partition_key for request in asked] == keys(6, 5, 4, 3, 2)
 
     def test_a_day_older_than_the_window_is_looked_at_until_its_objects_are_read(self, export: WatchedExport) -> None:
         export.changes |= {"start": ago(days=9), "look_back_days": 1}
@@ -141,7 +157,7 @@ class TestHowOften:
         assert [request.partition_key for request in asked] == keys(0)
 
     def test_hours_of_a_range_run_in_progress_are_not_asked_for_again(self, export: WatchedExport) -> None:
-        for hours in range(4):
+        for hours in range(2, 6):
             export.put(ago(hours=hours))
         (range_run,) = ask(export)
         export.run_was(STARTED, range_run)
@@ -229,21 +245,6 @@ class TestTime:
             cursor = tick.cursor
 
         assert asked == [keys(0), keys(1), keys(2), []]
-
-    def test_folders_that_take_long_to_find_are_looked_for_less_often(
-        self, export: WatchedExport, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr("assets.sensors._QUICK_SECONDS", 0)
-        monkeypatch.setattr("assets.sensors._FOLDERS_SHARE", 1_000_000)
-        export.changes |= {"start": ago(hours=12)}
-        export.put(ago(hours=0))
-        first = export.tick(SENSOR)
-        export.put(ago(hours=1), "us-west-2")
-        export.put(ago(hours=2))
-
-        second = export.tick(SENSOR, first.cursor)
-
-        assert hours_asked(second.run_requests) == keys(2, 0)
 
     def test_a_steady_tick_leaves_the_cursor_as_it_was(self, export: WatchedExport) -> None:
         cursor = export.tick(SENSOR).cursor

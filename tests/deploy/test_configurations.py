@@ -1,7 +1,7 @@
 """What deploy/ ships loads in the classes that it names, and says the same things everywhere.
 
-Nothing here starts a container: no engine, no cluster and no Helm is needed. A schema of the official chart, where
-there is one, is asked too: name its file in KENTIK_DAGSTER_HELM_SCHEMA.
+Nothing here starts a container: no engine, no cluster and no Helm is needed. The official chart, where there is one, is
+asked too: name its folder in KENTIK_DAGSTER_HELM_CHART.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import boto3
 import dagster as dg
 import pytest
 import yaml
+from botocore.validate import ParamValidator
 
 from kentik_dagster.demo.emulator_process import Emulator
-from kentik_dagster.one_pass import make_home
+from tests.deploy.shipped import DEPLOY, SHIPPED, chart_values, settings
 
-DEPLOY = Path(__file__).parents[2] / "deploy"
 WITH_DAGSTER_YAML = ("celery", "ecs")
 ENVIRONMENT = {
     "DAGSTER_POSTGRES_HOST": "127.0.0.1",
@@ -35,12 +35,6 @@ ENVIRONMENT = {
     "DAGSTER_ECS_CLUSTER": "dagster",
     "DAGSTER_ECS_RUN_TASK": "kentik-dagster-run",
 }
-
-
-def settings(name: str) -> dict[str, Any]:
-    loaded = yaml.safe_load((DEPLOY / name / "dagster.yaml").read_text())
-    assert isinstance(loaded, dict)
-    return loaded
 
 
 @pytest.fixture
@@ -82,6 +76,8 @@ def test_runs_are_launched_as_ecs_tasks(tmp_path: Path) -> None:
         launcher = made.run_launcher
         assert type(launcher).__name__ == "EcsRunLauncher"
         assert ":task-definition/kentik-dagster-run" in vars(launcher)["task_definition"]
+        task = {"taskDefinition": "kentik-dagster-run", **vars(launcher)["run_task_kwargs"]}
+        assert (_wrong("RunTask", task), task["cluster"]) == ("", "dagster")
 
 
 @pytest.mark.usefixtures("environment")
@@ -103,7 +99,7 @@ def test_pods_are_made_of_what_the_values_say(tmp_path: Path) -> None:
     from dagster_k8s.job import construct_dagster_k8s_job
     from dagster_k8s.launcher import K8sRunLauncher
 
-    values = yaml.safe_load((DEPLOY / "kubernetes" / "values.yaml").read_text())
+    values = chart_values()
     (deployment,) = values["dagster-user-deployments"]["deployments"]
     wanted = values["runLauncher"]["config"]["k8sRunLauncher"]
     kubeconfig = tmp_path / "kubeconfig"
@@ -152,41 +148,87 @@ KUBECONFIG = {
 
 
 def test_the_chart_takes_the_values() -> None:
-    schema = os.environ.get("KENTIK_DAGSTER_HELM_SCHEMA")
-    if schema is None:
-        pytest.skip("name the chart's values.schema.json in KENTIK_DAGSTER_HELM_SCHEMA")
+    named = os.environ.get("KENTIK_DAGSTER_HELM_CHART")
+    if named is None:
+        pytest.skip("name a copy of the chart's folder, helm/dagster of dagster's source, in KENTIK_DAGSTER_HELM_CHART")
     jsonschema = pytest.importorskip("jsonschema")
+    chart = Path(named)
+    schema = json.loads((chart / "values.schema.json").read_text())
+    values = _over(yaml.safe_load((chart / "values.yaml").read_text()), chart_values())
 
-    values = yaml.safe_load((DEPLOY / "kubernetes" / "values.yaml").read_text())
+    found = jsonschema.Draft7Validator(_without_links(schema)).iter_errors(values)
 
-    jsonschema.validate(values, json.loads(Path(schema).read_text()))
+    assert [f"{'/'.join(map(str, error.absolute_path))}: {error.message}" for error in found] == []
+    assert list(_unknown(chart_values(), schema, schema["definitions"])) == []
 
 
-def test_wherever_runs_go_they_are_limited_watched_and_retried_alike(tmp_path: Path) -> None:
-    make_home(tmp_path)
-    here = yaml.safe_load((tmp_path / "dagster.yaml").read_text())
-    values = yaml.safe_load((DEPLOY / "kubernetes" / "values.yaml").read_text())
-    coordinator = values["dagsterDaemon"]["runCoordinator"]["config"]["queuedRunCoordinator"]
-    chart = {
-        "concurrency": {
-            "runs": {"tag_concurrency_limits": coordinator["tagConcurrencyLimits"]},
-            **values["additionalInstanceConfig"]["concurrency"],
-        },
-        "run_monitoring": {_snake(key): value for key, value in values["dagsterDaemon"]["runMonitoring"].items()},
-        "run_retries": {_snake(key): value for key, value in values["dagsterDaemon"]["runRetries"].items()},
-    }
+def _over(defaults: Any, ours: Any) -> Any:
+    """Values as Helm puts them together: ours over the chart's own."""
+    if isinstance(defaults, dict) and isinstance(ours, dict):
+        return defaults | {key: _over(defaults.get(key), value) for key, value in ours.items()}
+    return ours
 
-    for other in (settings("celery"), settings("ecs"), chart):
-        limits = [limit["key"] for limit in other["concurrency"]["runs"]["tag_concurrency_limits"]]
-        assert limits == ["dagster/partition", "dagster/backfill"]
+
+def _without_links(schema: Any) -> Any:
+    """The schema without what stands in the documents of Kubernetes, which are elsewhere."""
+    if isinstance(schema, dict):
+        linked = str(schema.get("$ref", "")).startswith("http")
+        return {key: _without_links(value) for key, value in schema.items() if not (linked and key == "$ref")}
+    return [_without_links(one) for one in schema] if isinstance(schema, list) else schema
+
+
+def _unknown(values: Any, schema: Any, definitions: Mapping[str, Any], place: str = "") -> Iterator[str]:
+    """Values that the chart's own part of the schema does not name: the chart would pass over them without a word."""
+    while schema.get("$ref", "").startswith("#"):
+        schema = definitions[schema["$ref"].split("/")[-1]]
+    if isinstance(values, dict) and schema.get("properties") and "$ref" not in schema:
+        for key, value in values.items():
+            if key in schema["properties"]:
+                yield from _unknown(value, schema["properties"][key], definitions, f"{place}{key}.")
+            else:
+                yield f"{place}{key}"
+    elif isinstance(values, list) and "items" in schema:
+        for value in values:
+            yield from _unknown(value, schema["items"], definitions, place)
+
+
+def test_the_chart_says_nothing_that_contradicts_what_is_added_to_it() -> None:
+    daemon = chart_values()["dagsterDaemon"]
+
+    for added in ("runCoordinator", "runMonitoring", "runRetries"):
+        assert daemon[added] == {"enabled": False}
+
+
+def test_ecs_takes_the_task_definition() -> None:
+    assert _wrong("RegisterTaskDefinition", json.loads((DEPLOY / "ecs" / "run-task.json").read_text())) == ""
+
+
+def _wrong(operation: str, parameters: Mapping[str, Any]) -> str:
+    """What is wrong with the parameters of an operation of ECS, by botocore's own model of it."""
+    model = boto3.client("ecs", region_name="us-east-1").meta.service_model
+    found = ParamValidator().validate(dict(parameters), model.operation_model(operation).input_shape)
+    return str(found.generate_report())
+
+
+def test_one_machine_needs_no_settings_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(settings("one machine")))
+    with dg.DagsterInstance.from_config(str(tmp_path)) as made:
+        assert not made.telemetry_enabled
+        assert made.run_monitoring_enabled
+        assert made.run_retries_enabled
+
+
+def test_wherever_runs_go_they_are_limited_watched_and_retried_alike() -> None:
+    here = settings("one machine")
+    wanted = [(limit["key"], limit.get("value")) for limit in here["concurrency"]["runs"]["tag_concurrency_limits"]]
+
+    for other in map(settings, SHIPPED):
+        limits = [(one["key"], one.get("value")) for one in other["concurrency"]["runs"]["tag_concurrency_limits"]]
+        assert limits == wanted
         assert other["concurrency"]["pools"] == here["concurrency"]["pools"]
         assert other["run_monitoring"].keys() >= here["run_monitoring"].keys()
         assert other["run_monitoring"]["max_runtime_seconds"] == here["run_monitoring"]["max_runtime_seconds"]
         assert other["run_retries"] | {"max_retries": 1} == here["run_retries"]
-
-
-def _snake(name: str) -> str:
-    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
 
 
 def test_no_secret_is_written_down() -> None:

@@ -21,11 +21,12 @@ from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import EmptyWorkspaceTarget
 from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import QueuedRunCoordinatorDaemon
 
+from assets.partitions import REASON_TAG
 from assets.runs import CAN_WAIT_TAG, EXPORT_TAG, PRIORITY_TAG, URGENT, requests_for
 from kentik_dagster.code_location import build_definitions
 from kentik_dagster.configuration import Configuration
 from kentik_dagster.core.flow_log_keys import hour_of
-from tests.deploy.shipped import SHIPPED, settings
+from tests.deploy.shipped import ROOT, SHIPPED, settings
 
 NOW = datetime(2026, 11, 23, 14, 30, tzinfo=UTC)
 CONFIGURATION = Configuration.model_validate({
@@ -208,3 +209,17 @@ def test_backfills_schedules_and_what_can_wait_never_fill_all_places(name: str) 
 
     assert len(together) == 3
     assert sum(together) < runs["max_concurrent_runs"]
+
+
+def test_the_document_tells_how_many_places_each_kind_may_take() -> None:
+    document = (ROOT / "docs" / "backfills.md").read_text()
+    rows = [[cell.strip() for cell in line.split("|")[2:5]] for line in document.splitlines() if line.startswith("| ")]
+    told = [[int(cell) for cell in row] for row in rows if all(cell.isdigit() for cell in row)]
+
+    def places(name: str) -> list[int]:
+        runs = settings(name)["concurrency"]["runs"]
+        limits = {one["key"]: one["limit"] for one in runs["tag_concurrency_limits"]}
+        return [runs["max_concurrent_runs"], *(limits[key] for key in (BACKFILL_TAG, CAN_WAIT_TAG, REASON_TAG))]
+
+    assert places("ecs") == places("kubernetes")
+    assert told == [list(row) for row in zip(*map(places, ("one machine", "celery", "ecs")), strict=True)]

@@ -13,10 +13,9 @@ from typing import Any
 
 import dagster as dg
 
-from assets.runs import IN_PROGRESS
+from assets.runs import IN_PROGRESS, PASS_TAG
 from kentik_dagster.errors import KentikDagsterError
 
-PASS_TAG = "kentik/pass"
 # The schedules before and after the sensors: flows are resolved with the metadata of the same pass, and devices are
 # counted in its flows.
 BEFORE_SENSORS = ("accounts_every_hour", "metadata_every_quarter_hour")

@@ -1,0 +1,395 @@
+"""The hour itself: exports whose logs are posted while AWS fails and processes die, on a deployment of real processes.
+
+First one process, undisturbed, makes all tables of the same objects, which are then taken away and posted anew, each at
+its time. Afterwards there is a while to finish what is under way, and then the tables are compared.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import random
+import re
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from benchmarks.celery_stack import CeleryStack
+from benchmarks.soak.failing_aws import Counted, FailingAws, failing_aws
+from benchmarks.soak.judged import RunEvents
+from benchmarks.soak.observed import database_mb, memory_mb, run_events, run_statuses
+from benchmarks.soak.plan import (
+    DAEMON,
+    DELETING,
+    EXPORTS,
+    TIMES_FASTER_VARIABLE,
+    WITH_QUEUE,
+    WORKERS,
+    Happening,
+    Post,
+    bucket_of,
+    kills,
+    posts,
+    scheduled,
+)
+from benchmarks.soak.tables import TablesOfBoth, undisturbed_tables
+from kentik_dagster.demo.emulator_process import Emulator
+from kentik_dagster.lake.tables import Lake
+
+LAKE_BUCKET, LAKE_PREFIX = "lakes", "soak"
+_MODULE = "benchmarks.soak.definitions"
+_DAMAGED_EVERY = 5
+_FILE_TIME = re.compile(r"_(\d{8}T\d{4})Z_")
+_SAMPLE_SECONDS, _PROGRESS_SECONDS, _STEP_SECONDS = 2.0, 30.0, 0.2
+# A machine is back after some seconds, of ours: a process cannot start faster because the hour is played faster.
+_DOWN_SECONDS = (1.0, 5.0)
+# Before the hour: Postgres, Redis, the undisturbed run. After it: reading the lake.
+_AROUND_SECONDS = 600.0
+# Of the hour, for what is under way when it ends; of ours at the least.
+_FINISH_HOUR_SECONDS, _FINISH_SECONDS = 1200.0, 240.0
+_CONFIGURATION = "lake: {lake}\nexports:\n"
+_EXPORT = """\
+  - name: {name}
+    iam_role_arn: {primary_role_arn}
+    external_id: made-up-external-id
+    region: {bucket_region}
+    organization_role: {organization}
+    regions_used: [{regions}]
+    role_suffix: {secondary_role_name}
+    bucket: {bucket}
+    collect_metrics: false
+    delete_after_read: {deletes}
+    start: {start:%Y-%m-%dT%H:00}
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What is asked for on the command line."""
+
+    scale: float = 4.0
+    minutes: float = 60.0
+    seed: int = 7
+    records: int = 300
+    share: float = 0.1
+    daemon_kills: int = 4
+    worker_kills: int = 6
+
+    @property
+    def hour_seconds(self) -> float:
+        """How long the hour takes here."""
+        return self.minutes * 60 / self.scale
+
+    @property
+    def finish_seconds(self) -> float:
+        """How long what is under way when it ends may take."""
+        return max(_FINISH_SECONDS, _FINISH_HOUR_SECONDS / self.scale)
+
+    @property
+    def most_seconds(self) -> float:
+        """After so long it ends, whatever has become of it."""
+        return self.hour_seconds + self.finish_seconds + _AROUND_SECONDS
+
+
+@dataclass(kw_only=True)
+class Soaked:
+    """What was seen. Times are seconds of the hour, unless they are instants."""
+
+    options: Options
+    began: datetime
+    posted: dict[Post, datetime] = field(default_factory=dict)
+    memory: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+    database: list[tuple[float, float]] = field(default_factory=list)
+    killed: list[Happening] = field(default_factory=list)
+    asked: list[Happening] = field(default_factory=list)
+    statuses: dict[str, int] = field(default_factory=dict)
+    events: list[RunEvents] = field(default_factory=list)
+    counted: Counted = field(default_factory=lambda: Counted({}, {}))
+    finished_after: float | None = None
+    tables: TablesOfBoth | None = None
+
+    def at(self, instant: datetime) -> float:
+        """The second of the hour."""
+        return (instant - self.began).total_seconds() * self.options.scale
+
+
+def soak(options: Options, folder: Path, tell: Callable[[str], None]) -> Soaked:
+    """Play the hour; everything that it starts has ended when it returns.
+
+    Raises:
+        TimeoutError: it took too long, which nothing of it should be able to.
+    """
+    now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    start = now - timedelta(minutes=90)  # in the middle of an hour, so that two partitions take the files
+    with (
+        _ends_after(options.most_seconds),
+        Emulator(
+            seed=options.seed, start=start, minutes=60, records_per_object=options.records, interfaces=24,
+            member_accounts=2, folder=folder / "emulator", timeout_seconds=300,
+        ) as emulator,
+        failing_aws(emulator.endpoint_url, share=options.share, seed=options.seed) as aws,
+        _environment(emulator.environment()),
+    ):  # fmt: skip
+        s3 = boto3.client("s3")
+        bodies = _bodies(s3, emulator.organization["bucket"])
+        plan = posts(_file_times(bodies), start, options.minutes, options.seed)
+        queues = _buckets_and_queues(s3)
+        tell(f"{len(plan)} objects of {len(EXPORTS)} exports; first they are read undisturbed")
+        for post in plan:
+            s3.put_object(Bucket=post.bucket, Key=post.key, Body=bodies[post.key])
+        config = _configuration(folder / "undisturbed", emulator.organization, "./lake", start, {})
+        undisturbed = undisturbed_tables(config, emulator.endpoint_url)
+        for bucket in {post.bucket for post in plan}:
+            _empty(s3, bucket)
+        for queue in queues.values():
+            boto3.client("sqs").purge_queue(QueueUrl=queue)
+        config = _configuration(
+            folder / "soak", emulator.organization, f"s3://{LAKE_BUCKET}/{LAKE_PREFIX}", start, queues
+        )
+        lake = Lake(
+            f"s3://{LAKE_BUCKET}/{LAKE_PREFIX}",
+            {"AWS_ENDPOINT_URL": emulator.endpoint_url, "AWS_ALLOW_HTTP": "true"},
+        )
+        environment = emulator.environment() | {
+            "AWS_ENDPOINT_URL": aws.url, TIMES_FASTER_VARIABLE: str(options.scale),
+        }  # fmt: skip
+        changes: dict[str, dict[str, Any]] = {
+            "run_monitoring": {"poll_interval_seconds": max(1, round(30 / options.scale))},
+            "concurrency": {"runs": {"max_concurrent_runs": len(WORKERS), "tag_concurrency_limits": _LIMITS}},
+        }
+        (folder / "stack").mkdir()
+        with CeleryStack(folder / "stack", config, environment, changes, module=_MODULE) as stack:
+            for name in WORKERS:
+                stack.start_worker(name)
+            stack.start_daemon()
+            soaked = _Hour(options, stack, aws, emulator.organization["account_ids"], tell).play(plan, bodies)
+            _finish(soaked, stack, TablesOfBoth(lake, undisturbed), aws, tell)
+        assert soaked.tables is not None
+        soaked.tables.find_lags(s3, LAKE_BUCKET, LAKE_PREFIX)
+        return soaked
+
+
+# As in deploy/celery, for as many processes as there are workers here.
+_LIMITS = [
+    {"key": "dagster/partition", "value": {"applyLimitPerUniqueValue": True}, "limit": 1},
+    {"key": "dagster/backfill", "limit": 1},
+]
+
+
+class _Hour:
+    """Who does what while the hour goes on."""
+
+    def __init__(
+        self,
+        options: Options,
+        stack: CeleryStack,
+        aws: FailingAws,
+        accounts: Sequence[str],
+        tell: Callable[[str], None],
+    ) -> None:
+        self._stack, self._aws, self._tell = stack, aws, tell
+        self._accounts = sorted(accounts)
+        self._options = options
+        self._chance = random.Random(f"{options.seed} down")
+        self._soaked = Soaked(options=options, began=datetime.now(UTC))
+        self._down: dict[str, float] = {}
+        self._over = threading.Event()
+        self._failures: list[BaseException] = []
+
+    def play(self, plan: Sequence[Post], bodies: Mapping[str, bytes]) -> Soaked:
+        """From the first second to the last one."""
+        options, soaked = self._options, self._soaked
+        killing = list(kills(options.daemon_kills, options.worker_kills, options.minutes, options.seed))
+        asking = list(scheduled(options.minutes)) if options.scale != 1 else []
+        poster = threading.Thread(target=self._post, args=[plan, bodies], daemon=True)
+        poster.start()
+        try:
+            samples = progress = 0.0
+            while self._now() < options.minutes * 60 or self._down:
+                self._restart()
+                while killing and killing[0].at <= self._now():
+                    self._kill(killing.pop(0))
+                while asking and asking[0].at <= self._now() and self._ask(asking[0]):
+                    del asking[0]
+                if time.monotonic() >= samples + _SAMPLE_SECONDS:
+                    samples = time.monotonic()
+                    self._sample()
+                if time.monotonic() >= progress + _PROGRESS_SECONDS:
+                    progress = time.monotonic()
+                    self._tell_progress()
+                time.sleep(_STEP_SECONDS)
+        finally:
+            self._over.set()
+            poster.join()
+        if self._failures:
+            raise self._failures[0]
+        return soaked
+
+    def _now(self) -> float:
+        return self._soaked.at(datetime.now(UTC))
+
+    def _post(self, plan: Sequence[Post], bodies: Mapping[str, bytes]) -> None:
+        s3 = boto3.session.Session().client("s3")
+        try:
+            for post in plan:
+                while self._now() < post.at:
+                    if self._over.wait(_STEP_SECONDS):
+                        break
+                self._soaked.posted[post] = datetime.now(UTC)
+                s3.put_object(Bucket=post.bucket, Key=post.key, Body=bodies[post.key])
+        except BaseException as failure:  # the hour tells it: this is a thread
+            self._failures.append(failure)
+
+    def _kill(self, happening: Happening) -> None:
+        if happening.name in self._down:  # it is down already
+            return
+        self._stack.kill(happening.name)
+        self._soaked.killed.append(Happening(self._now(), happening.name))
+        self._down[happening.name] = time.monotonic() + self._chance.uniform(*_DOWN_SECONDS)
+
+    def _restart(self) -> None:
+        for name in [name for name, until in self._down.items() if time.monotonic() >= until]:
+            del self._down[name]
+            if name == DAEMON:
+                self._stack.start_daemon()
+            else:
+                self._stack.start_worker(name, wait=False)
+
+    def _ask(self, happening: Happening) -> bool:
+        """Ask for a job, as its schedule would; says whether its time has come."""
+        tags = {}
+        if happening.name == "metadata":
+            ends = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
+            if not self._stack.query("SELECT 1 FROM dynamic_partitions LIMIT 1"):
+                return False  # the accounts are not listed yet
+            tags = dict(zip(ends, (self._accounts[0], self._accounts[-1]), strict=True))
+        self._stack.launch(happening.name, **tags)
+        self._soaked.asked.append(Happening(self._now(), happening.name))
+        return True
+
+    def _sample(self) -> None:
+        for name, mb in memory_mb(self._stack.groups()).items():
+            self._soaked.memory.setdefault(name, []).append((self._now(), mb))
+        self._soaked.database.append((self._now(), database_mb(self._stack)))
+
+    def _tell_progress(self) -> None:
+        statuses = run_statuses(self._stack)
+        counted = self._aws.counted()
+        killed = Counter(one.name for one in self._soaked.killed)
+        self._tell(
+            f"minute {self._now() / 60:.0f}: {len(self._soaked.posted)} objects posted, runs "
+            f"{', '.join(f'{count} {status}' for status, count in sorted(statuses.items())) or 'none'}; "
+            f"{sum(counted.calls.values()):,} calls, {counted.share:.1%} failed; killed {dict(killed) or 'nobody'}"
+        )
+
+
+def _finish(
+    soaked: Soaked, stack: CeleryStack, tables: TablesOfBoth, aws: FailingAws, tell: Callable[[str], None]
+) -> None:
+    """Wait until the tables are those of the undisturbed run; give up after a while."""
+    soaked.tables = tables
+    began = time.monotonic()
+    while time.monotonic() < began + soaked.options.finish_seconds:
+        statuses = run_statuses(stack)
+        is_quiet = not set(statuses) - {"SUCCESS", "FAILURE", "CANCELED"}
+        if is_quiet and tables.are_equal():
+            soaked.finished_after = time.monotonic() - began
+            break
+        tell(f"finishing: runs {statuses}")
+        time.sleep(5)
+    tables.read()
+    soaked.statuses = run_statuses(stack)
+    soaked.events = run_events(stack, soaked.began.timestamp(), soaked.options.scale)
+    soaked.counted = aws.counted()
+
+
+def _file_times(keys: Mapping[str, bytes]) -> Iterator[tuple[str, datetime]]:
+    for key in keys:
+        found = _FILE_TIME.search(key)
+        assert found is not None
+        yield key, datetime.strptime(found[1], "%Y%m%dT%H%M").replace(tzinfo=UTC)
+
+
+def _bodies(s3: Any, bucket: str) -> dict[str, bytes]:
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
+    keys = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+    bodies = {key: s3.get_object(Bucket=bucket, Key=key)["Body"].read() for key in sorted(keys)}
+    # Some files have a line that is no record: what is rejected must be the same, too.
+    damaged = list(bodies)[::_DAMAGED_EVERY]
+    return bodies | {key: bodies[key] + gzip.compress(b"no record\n", mtime=0) for key in damaged}
+
+
+def _empty(s3: Any, bucket: str) -> None:
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+        for entry in page.get("Contents", []):
+            s3.delete_object(Bucket=bucket, Key=entry["Key"])
+
+
+def _buckets_and_queues(s3: Any) -> dict[str, str]:
+    """Make the buckets; returns the queue of each export that has one, into which its bucket tells what is posted."""
+    for bucket in (LAKE_BUCKET, "acme-dagster", *map(bucket_of, EXPORTS)):
+        s3.create_bucket(Bucket=bucket)
+    sqs = boto3.client("sqs")
+    queues = {}
+    for export in WITH_QUEUE:
+        queues[export] = sqs.create_queue(QueueName=f"{bucket_of(export)}-posted")["QueueUrl"]
+        named = sqs.get_queue_attributes(QueueUrl=queues[export], AttributeNames=["QueueArn"])
+        told = {"QueueArn": named["Attributes"]["QueueArn"], "Events": ["s3:ObjectCreated:*"]}
+        s3.put_bucket_notification_configuration(
+            Bucket=bucket_of(export), NotificationConfiguration={"QueueConfigurations": [told]}
+        )
+    return queues
+
+
+def _configuration(
+    folder: Path, organization: Mapping[str, Any], lake: str, start: datetime, queues: Mapping[str, str]
+) -> Path:
+    shared = {name: organization[name] for name in ("primary_role_arn", "bucket_region", "secondary_role_name")}
+    text = _CONFIGURATION.format(lake=lake)
+    for name in EXPORTS:
+        text += _EXPORT.format(
+            name=name, bucket=bucket_of(name), regions=", ".join(organization["regions"]), start=start,
+            deletes=str(name in DELETING).lower(), organization=str(name == EXPORTS[0]).lower(), **shared,
+        )  # fmt: skip
+        text += f"    notification_queue: {queues[name]}\n" if name in queues else ""
+    folder.mkdir(parents=True)
+    path = folder / "kentik.yaml"
+    path.write_text(text)
+    return path
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _ends_after(seconds: float) -> Iterator[None]:
+    def end(*_: object) -> None:
+        raise TimeoutError(f"the soak has not ended after {seconds:.0f} seconds")
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.alarm(round(seconds))
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)

@@ -1,0 +1,92 @@
+"""What is to happen in the hour: which log object is posted when, who is killed when, and which job's time it is.
+
+All of it follows from the seed. Times are seconds of the hour that is simulated.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+# Environment variable: how many times faster than ours the hour goes.
+TIMES_FASTER_VARIABLE = "KENTIK_SOAK_TIMES_FASTER"
+EXPORTS = ("one", "two", "three", "four", "five")
+# These have a notification_queue, and these delete what they have read; the others are found by listing, and kept.
+WITH_QUEUE = ("one", "two", "three")
+DELETING = ("two", "four")
+HOUR = 3600.0
+WINDOW = 300.0
+# AWS posts a file within some minutes of the end of its window.
+LONGEST_DELAY = 240.0
+WORKERS = ("worker-1", "worker-2", "worker-3")
+DAEMON = "daemon"
+# Minutes at which Dagster's schedules ask for them, as assets/schedules.py says.
+SCHEDULED = (
+    ("accounts", (0,)),
+    ("metadata", (1, 15, 30, 45)),
+    ("devices", (5, 20, 35, 50)),
+    ("status", (10, 25, 40, 55)),
+    ("upkeep", (25,)),
+)
+# Nobody is killed in the first and the last minutes: what is killed should have begun, and should come back.
+_UNTOUCHED = 180.0
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Post:
+    """An object to put into the bucket of an export."""
+
+    at: float
+    export: str
+    key: str
+
+    @property
+    def bucket(self) -> str:
+        """The export's bucket."""
+        return bucket_of(self.export)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Happening:
+    """A process to kill and to start again, or a job to ask for."""
+
+    at: float
+    name: str
+
+
+def bucket_of(export: str) -> str:
+    """The bucket of an export."""
+    return f"logs-{export}"
+
+
+def posts(file_times: Iterable[tuple[str, datetime]], start: datetime, minutes: float, seed: int) -> Sequence[Post]:
+    """When each file is posted into the bucket of each export: some minutes after the window that it is of.
+
+    Args:
+        file_times: keys of files, and the beginning of the window of each.
+        start: of the first window; the simulated hour begins when that window ends.
+        minutes: files of later windows are left out.
+    """
+    chance = random.Random(f"{seed} posts")
+    planned = [
+        Post((file_time - start).total_seconds() + chance.uniform(0, LONGEST_DELAY), export, key)
+        for key, file_time in sorted(file_times)
+        for export in EXPORTS
+        if (file_time - start).total_seconds() < minutes * 60
+    ]
+    return sorted(planned)
+
+
+def kills(daemon: int, workers: int, minutes: float, seed: int) -> Sequence[Happening]:
+    """When the daemon, and one or another of the workers, are killed, so many times each."""
+    chance = random.Random(f"{seed} kills")
+    wanted = [DAEMON] * daemon + [WORKERS[number % len(WORKERS)] for number in range(workers)]
+    untouched = min(_UNTOUCHED, minutes * 60 / 6)
+    return sorted(Happening(chance.uniform(untouched, minutes * 60 - untouched), name) for name in wanted)
+
+
+def scheduled(minutes: float) -> Sequence[Happening]:
+    """The jobs that the schedules ask for."""
+    return sorted(Happening(minute * 60.0, job) for job, times in SCHEDULED for minute in times if minute < minutes)

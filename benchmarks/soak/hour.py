@@ -76,7 +76,7 @@ _EXPORT = """\
 class Options:
     """What is asked for on the command line."""
 
-    scale: float = 4.0
+    scale: float = 2.0
     minutes: float = 60.0
     seed: int = 7
     records: int = 300

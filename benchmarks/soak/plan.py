@@ -17,7 +17,6 @@ EXPORTS = ("one", "two", "three", "four", "five")
 WITH_QUEUE = ("one", "two", "three")
 DELETING = ("two", "four")
 HOUR = 3600.0
-WINDOW = 300.0
 # AWS posts a file within some minutes of the end of its window.
 LONGEST_DELAY = 240.0
 WORKERS = ("worker-1", "worker-2", "worker-3")

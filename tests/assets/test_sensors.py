@@ -231,8 +231,11 @@ class TestHowOften:
         )
 
         pauses = [
-            {sensor.minimum_interval_seconds for sensor in build_definitions(configuration, **options).sensors or ()}
-            for options in ({}, {"times_faster": 4.0})
+            {
+                sensor.minimum_interval_seconds
+                for sensor in build_definitions(configuration, times_faster=times_faster).sensors or ()
+            }
+            for times_faster in (1, 4)
         ]
 
         assert pauses == [{60, 300}, {15, 75}]

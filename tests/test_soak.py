@@ -111,7 +111,7 @@ class TestPlan:
         planned = kills(4, 6, 60, seed=1)
 
         assert sorted(one.name for one in planned) == ["daemon"] * 4 + [
-            "worker-1", "worker-1", "worker-2", "worker-2", "worker-3", "worker-3",
+            "worker-1", "worker-1", "worker-2", "worker-3", "worker-4", "worker-5",
         ]  # fmt: skip
         assert all(180 <= one.at <= HOUR - 180 for one in planned)
 

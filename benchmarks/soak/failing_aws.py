@@ -71,10 +71,10 @@ class FailingAws:
 
 
 @contextmanager
-def failing_aws(endpoint_url: str, *, share: float, seed: int) -> Iterator[FailingAws]:
-    """Let a share of all calls of an emulator fail, until the block ends."""
+def failing_aws(endpoint_url: str, *, share: float, seed: int, faults: Sequence[str] = FAULTS) -> Iterator[FailingAws]:
+    """Let a share of all calls of an emulator fail, in one of some ways, until the block ends."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.soak.failing_aws", endpoint_url, str(share), str(seed)],
+        [sys.executable, "-m", "benchmarks.soak.failing_aws", endpoint_url, str(share), str(seed), *faults],
         cwd=Path(__file__).parents[2],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -91,8 +91,9 @@ def failing_aws(endpoint_url: str, *, share: float, seed: int) -> Iterator[Faili
 class _Chance:
     """Which calls fail, and how; counts them."""
 
-    def __init__(self, share: float, seed: int) -> None:
+    def __init__(self, share: float, seed: int, faults: Sequence[str]) -> None:
         self._share, self._random, self._lock = share, random.Random(seed), threading.Lock()
+        self._faults = faults
         self._calls: Counter[str] = Counter()
         self._failed: dict[str, Counter[str]] = {}
 
@@ -102,7 +103,7 @@ class _Chance:
             self._calls[service] += 1
             if self._random.random() >= self._share:
                 return None
-            fault = self._random.choice(FAULTS)
+            fault = self._random.choice(self._faults)
             self._failed.setdefault(service, Counter())[fault] += 1
             return fault
 
@@ -115,7 +116,7 @@ class _Relay(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     upstream = ""
-    chance = _Chance(0, 0)
+    chance = _Chance(0, 0, FAULTS)
 
     def setup(self) -> None:
         super().setup()
@@ -207,7 +208,7 @@ def _end_with_standard_input(server: ThreadingHTTPServer) -> None:
 
 if __name__ == "__main__":
     _Relay.upstream = urlsplit(sys.argv[1]).netloc
-    _Relay.chance = _Chance(float(sys.argv[2]), int(sys.argv[3]))
+    _Relay.chance = _Chance(float(sys.argv[2]), int(sys.argv[3]), sys.argv[4:])
     relay = ThreadingHTTPServer(("127.0.0.1", 0), _Relay)
     relay.daemon_threads = True
     sys.stdout.write(f"http://127.0.0.1:{relay.server_address[1]}\n")

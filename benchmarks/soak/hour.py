@@ -52,6 +52,8 @@ _FILE_TIME = re.compile(r"_(\d{8}T\d{4})Z_")
 _SAMPLE_SECONDS, _PROGRESS_SECONDS, _STEP_SECONDS = 2.0, 30.0, 0.2
 # A machine is back after some seconds, of ours: a process cannot start faster because the hour is played faster.
 _DOWN_SECONDS = (1.0, 5.0)
+# Of run monitoring, as deploy/celery/dagster.yaml says.
+_POLL_SECONDS, _START_SECONDS = 30, 120
 # Before the hour: Postgres, Redis, the undisturbed run. After it: reading the lake.
 _AROUND_SECONDS = 600.0
 # Of the hour, for what is under way when it ends; of ours at the least.
@@ -123,7 +125,7 @@ class Soaked:
 
 
 def soak(options: Options, folder: Path, tell: Callable[[str], None]) -> Soaked:
-    """Play the hour; everything that it starts has ended when it returns.
+    """Play the hour; everything that it starts has ended when it returns, or is told to end.
 
     Raises:
         TimeoutError: it took too long, which nothing of it should be able to.
@@ -163,7 +165,10 @@ def soak(options: Options, folder: Path, tell: Callable[[str], None]) -> Soaked:
             "AWS_ENDPOINT_URL": aws.url, TIMES_FASTER_VARIABLE: str(options.scale),
         }  # fmt: skip
         changes: dict[str, dict[str, Any]] = {
-            "run_monitoring": {"poll_interval_seconds": max(1, round(30 / options.scale))},
+            "run_monitoring": {
+                "poll_interval_seconds": max(1, round(_POLL_SECONDS / options.scale)),
+                "start_timeout_seconds": max(30, round(_START_SECONDS / options.scale)),
+            },
             "concurrency": {"runs": {"max_concurrent_runs": len(WORKERS), "tag_concurrency_limits": _LIMITS}},
         }
         (folder / "stack").mkdir()
@@ -181,7 +186,7 @@ def soak(options: Options, folder: Path, tell: Callable[[str], None]) -> Soaked:
 # As in deploy/celery, for as many processes as there are workers here.
 _LIMITS = [
     {"key": "dagster/partition", "value": {"applyLimitPerUniqueValue": True}, "limit": 1},
-    {"key": "dagster/backfill", "limit": 1},
+    {"key": "dagster/backfill", "limit": 2},
 ]
 
 
@@ -383,13 +388,16 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 @contextmanager
 def _ends_after(seconds: float) -> Iterator[None]:
-    def end(*_: object) -> None:
+    def end(number: int, _: object) -> None:
+        if number == signal.SIGTERM:
+            raise KeyboardInterrupt
         raise TimeoutError(f"the soak has not ended after {seconds:.0f} seconds")
 
-    before = signal.signal(signal.SIGALRM, end)
+    before = {number: signal.signal(number, end) for number in (signal.SIGALRM, signal.SIGTERM)}
     signal.alarm(round(seconds))
     try:
         yield
     finally:
         signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

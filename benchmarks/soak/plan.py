@@ -19,7 +19,7 @@ DELETING = ("two", "four")
 HOUR = 3600.0
 # AWS posts a file within some minutes of the end of its window.
 LONGEST_DELAY = 240.0
-WORKERS = ("worker-1", "worker-2", "worker-3")
+WORKERS = tuple(f"worker-{number}" for number in range(1, 6))
 DAEMON = "daemon"
 # Minutes at which Dagster's schedules ask for them, as assets/schedules.py says.
 SCHEDULED = (

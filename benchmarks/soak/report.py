@@ -13,7 +13,7 @@ from benchmarks.report import machine, table
 from benchmarks.soak.failing_aws import FAULTS
 from benchmarks.soak.hour import Soaked
 from benchmarks.soak.judged import Verdict, failed_share, flat_events, flat_memory, lag_of, restarted
-from benchmarks.soak.plan import DAEMON, DELETING, EXPORTS, WITH_QUEUE
+from benchmarks.soak.plan import DAEMON, DELETING, EXPORTS, WITH_QUEUE, WORKERS
 
 _PACKAGES = ("kentik-dagster", "dagster", "celery", "polars", "deltalake", "moto")
 _OF_LAG = {"flow_logs": "from posted to queryable", "enriched_flows": "from posted to enriched"}
@@ -87,8 +87,8 @@ def _head(soaked: Soaked, command: str, judged: Sequence[Verdict]) -> str:
         "",
         f"{options.minutes:g} minutes of {len(EXPORTS)} exports, whose logs are posted as five-minute files "
         f"({len(soaked.posted):,} objects of about {options.records:,} records), in {options.hour_seconds / 60:.1f} "
-        f"minutes of ours: {options.scale:g} times as fast. Web server, code server, daemon, three Celery workers, "
-        "Postgres and Redis are processes of their own; the lake lies on the emulated S3. Every call of AWS, those of "
+        f"minutes of ours: {options.scale:g} times as fast. Web server, code server, daemon, {len(WORKERS)} Celery "
+        "workers, Postgres and Redis are processes of their own; the lake lies on the emulated S3. Every call of AWS, those of "
         f"the lake and of Dagster's compute logs too, goes through a proxy that lets {options.share:.0%} of them fail. "
         f"Exports {', '.join(WITH_QUEUE)} have a notification queue, {', '.join(DELETING)} delete what they have read.",
         "",

@@ -194,11 +194,11 @@ def handle(lake: Lake) -> DeltaTable:
     return DeltaTable(lake["flow_logs"].uri, storage_options=dict(lake.storage_options))
 
 
-def test_a_table_on_s3_has_a_checkpoint_after_twenty_commits(s3_lake: Lake) -> None:
+def test_a_table_on_s3_has_a_checkpoint_after_ten_commits(s3_lake: Lake) -> None:
     table = s3_lake["org_accounts"]
 
-    for number in range(21):
+    for number in range(11):
         account = pl.DataFrame({"account_id": [str(number)]})
         merge_partition(table, {}, lambda there, account=account: account)  # type: ignore[misc]
 
-    assert checkpointed_version(table) == 20
+    assert checkpointed_version(table) == 10

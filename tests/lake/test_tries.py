@@ -10,6 +10,8 @@ import pytest
 from benchmarks.soak.failing_aws import failing_aws
 from kentik_dagster.demo.emulator_process import Emulator
 from kentik_dagster.lake import tries
+from kentik_dagster.lake.files import stage
+from kentik_dagster.lake.staging import staged_rows
 from kentik_dagster.lake.tables import Lake
 from kentik_dagster.lake.tries import tried
 from kentik_dagster.lake.writes import append_objects
@@ -62,15 +64,26 @@ def test_an_error_that_is_not_the_storages_is_raised_at_once() -> None:
         tried("s3://acme/lake", failing(1, ValueError("ours")), OSError)
 
 
-def test_a_lake_on_a_storage_that_fails_every_eighth_call_is_written_and_read(s3_lake: Lake, aws: Emulator) -> None:
-    with failing_aws(aws.endpoint_url, share=0.125, seed=3) as failing_store:
+def test_a_lake_is_written_and_read_though_answers_break_off(s3_lake: Lake, aws: Emulator) -> None:
+    with failing_aws(aws.endpoint_url, share=0.08, seed=3, faults=["reply cut off"]) as failing_store:
         options = {"AWS_ENDPOINT_URL": failing_store.url, "AWS_ALLOW_HTTP": "true"}
         table = Lake(s3_lake.root, options)["flow_logs"]
 
-        for number in range(8):
+        for number in range(10):
             append_objects(table, NINE, flows(**{f"object-{number}": 3}))
             assert table.read(NINE).height == 3 * (number + 1)
 
-        counted = failing_store.counted()
-    assert objects_in(s3_lake["flow_logs"]) == {f"object-{number}": 3 for number in range(8)}
-    assert sum(fault.get("reply cut off", 0) for fault in counted.failed.values()) > 0
+        assert failing_store.counted().failures("s3") > 5
+    assert objects_in(s3_lake["flow_logs"]) == {f"object-{number}": 3 for number in range(10)}
+
+
+def test_a_file_is_written_though_answers_break_off(s3_lake: Lake, aws: Emulator) -> None:
+    append_objects(s3_lake["flow_logs"], NINE, flows(a=1))
+    table = s3_lake["flow_logs"]
+    with failing_aws(aws.endpoint_url, share=0.25, seed=1, faults=["reply cut off"]) as failing_store:
+        options = {"AWS_ENDPOINT_URL": failing_store.url, "AWS_ALLOW_HTTP": "true"}
+
+        files = [stage(flows(a=2), table.table, table.uri, options, written_at_ms=0) for _ in range(4)]
+
+        assert failing_store.counted().failures("s3") > 2
+    assert [staged_rows(table, file).height for file in files] == [2, 2, 2, 2]

@@ -88,8 +88,9 @@ def _head(soaked: Soaked, command: str, judged: Sequence[Verdict]) -> str:
         f"{options.minutes:g} minutes of {len(EXPORTS)} exports, whose logs are posted as five-minute files "
         f"({len(soaked.posted):,} objects of about {options.records:,} records), in {options.hour_seconds / 60:.1f} "
         f"minutes of ours: {options.scale:g} times as fast. Web server, code server, daemon, {len(WORKERS)} Celery "
-        "workers, Postgres and Redis are processes of their own; the lake lies on the emulated S3. Every call of AWS, those of "
-        f"the lake and of Dagster's compute logs too, goes through a proxy that lets {options.share:.0%} of them fail. "
+        "workers, Postgres and Redis are processes of their own; the lake lies on the emulated S3. Every call of AWS, "
+        "those of the lake and of Dagster's compute logs too, goes through a proxy that lets "
+        f"{options.share:.0%} of them fail. "
         f"Exports {', '.join(WITH_QUEUE)} have a notification queue, {', '.join(DELETING)} delete what they have read.",
         "",
         f"**What the speed means.** Files come {options.scale:g} times as fast, and what waits on purpose waits as "

@@ -16,7 +16,8 @@ from dataclasses import fields
 from pathlib import Path
 
 from benchmarks.celery_stack import missing
-from benchmarks.soak.hour import Options, soak
+from benchmarks.soak.hour import soak
+from benchmarks.soak.plan import Options
 from benchmarks.soak.report import picture, report, verdicts
 
 _HERE = Path(__file__).parents[1]

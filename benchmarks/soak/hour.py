@@ -6,10 +6,8 @@ its time. Afterwards there is a while to finish what is under way, and then the 
 
 from __future__ import annotations
 
-import gzip
 import os
 import random
-import re
 import signal
 import threading
 import time
@@ -29,77 +27,35 @@ from benchmarks.soak.judged import RunEvents
 from benchmarks.soak.observed import database_mb, memory_mb, run_events, run_statuses
 from benchmarks.soak.plan import (
     DAEMON,
-    DELETING,
     EXPORTS,
     TIMES_FASTER_VARIABLE,
-    WITH_QUEUE,
     WORKERS,
     Happening,
+    Options,
     Post,
-    bucket_of,
     kills,
     posts,
     scheduled,
+)
+from benchmarks.soak.scene import (
+    LAKE_BUCKET,
+    LAKE_PREFIX,
+    buckets_and_queues,
+    clear_bucket,
+    configuration,
+    file_times,
+    files,
 )
 from benchmarks.soak.tables import TablesOfBoth, undisturbed_tables
 from kentik_dagster.demo.emulator_process import Emulator
 from kentik_dagster.lake.tables import Lake
 
-LAKE_BUCKET, LAKE_PREFIX = "lakes", "soak"
 _MODULE = "benchmarks.soak.definitions"
-_DAMAGED_EVERY = 5
-_FILE_TIME = re.compile(r"_(\d{8}T\d{4})Z_")
 _SAMPLE_SECONDS, _PROGRESS_SECONDS, _STEP_SECONDS = 2.0, 30.0, 0.2
 # A machine is back after some seconds, of ours: a process cannot start faster because the hour is played faster.
 _DOWN_SECONDS = (1.0, 5.0)
 # Of run monitoring, as deploy/celery/dagster.yaml says.
 _POLL_SECONDS, _START_SECONDS = 30, 120
-# Before the hour: Postgres, Redis, the undisturbed run. After it: reading the lake.
-_AROUND_SECONDS = 600.0
-# Of the hour, for what is under way when it ends; of ours at the least.
-_FINISH_HOUR_SECONDS, _FINISH_SECONDS = 1200.0, 240.0
-_CONFIGURATION = "lake: {lake}\nexports:\n"
-_EXPORT = """\
-  - name: {name}
-    iam_role_arn: {primary_role_arn}
-    external_id: made-up-external-id
-    region: {bucket_region}
-    organization_role: {organization}
-    regions_used: [{regions}]
-    role_suffix: {secondary_role_name}
-    bucket: {bucket}
-    collect_metrics: false
-    delete_after_read: {deletes}
-    start: {start:%Y-%m-%dT%H:00}
-"""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What is asked for on the command line."""
-
-    scale: float = 2.0
-    minutes: float = 60.0
-    seed: int = 7
-    records: int = 300
-    share: float = 0.1
-    daemon_kills: int = 4
-    worker_kills: int = 6
-
-    @property
-    def hour_seconds(self) -> float:
-        """How long the hour takes here."""
-        return self.minutes * 60 / self.scale
-
-    @property
-    def finish_seconds(self) -> float:
-        """How long what is under way when it ends may take."""
-        return max(_FINISH_SECONDS, _FINISH_HOUR_SECONDS / self.scale)
-
-    @property
-    def most_seconds(self) -> float:
-        """After so long it ends, whatever has become of it."""
-        return self.hour_seconds + self.finish_seconds + _AROUND_SECONDS
 
 
 @dataclass(kw_only=True)
@@ -142,19 +98,19 @@ def soak(options: Options, folder: Path, tell: Callable[[str], None]) -> Soaked:
         _environment(emulator.environment()),
     ):  # fmt: skip
         s3 = boto3.client("s3")
-        bodies = _bodies(s3, emulator.organization["bucket"])
-        plan = posts(_file_times(bodies), start, options.minutes, options.seed)
-        queues = _buckets_and_queues(s3)
+        bodies = files(s3, emulator.organization["bucket"])
+        plan = posts(file_times(bodies), start, options.minutes, options.seed)
+        queues = buckets_and_queues(s3)
         tell(f"{len(plan)} objects of {len(EXPORTS)} exports; first they are read undisturbed")
         for post in plan:
             s3.put_object(Bucket=post.bucket, Key=post.key, Body=bodies[post.key])
-        config = _configuration(folder / "undisturbed", emulator.organization, "./lake", start, {})
+        config = configuration(folder / "undisturbed", emulator.organization, "./lake", start, {})
         undisturbed = undisturbed_tables(config, emulator.endpoint_url)
         for bucket in {post.bucket for post in plan}:
-            _empty(s3, bucket)
+            clear_bucket(s3, bucket)
         for queue in queues.values():
             boto3.client("sqs").purge_queue(QueueUrl=queue)
-        config = _configuration(
+        config = configuration(
             folder / "soak", emulator.organization, f"s3://{LAKE_BUCKET}/{LAKE_PREFIX}", start, queues
         )
         lake = Lake(
@@ -221,7 +177,7 @@ class _Hour:
             samples = progress = 0.0
             while self._now() < options.minutes * 60 or self._down:
                 self._restart()
-                while killing and killing[0].at <= self._now():
+                while killing and killing[0].at <= self._now() and killing[0].name not in self._down:
                     self._kill(killing.pop(0))
                 while asking and asking[0].at <= self._now() and self._ask(asking[0]):
                     del asking[0]
@@ -255,8 +211,6 @@ class _Hour:
             self._failures.append(failure)
 
     def _kill(self, happening: Happening) -> None:
-        if happening.name in self._down:  # it is down already
-            return
         self._stack.kill(happening.name)
         self._soaked.killed.append(Happening(self._now(), happening.name))
         self._down[happening.name] = time.monotonic() + self._chance.uniform(*_DOWN_SECONDS)
@@ -315,61 +269,6 @@ def _finish(
     soaked.statuses = run_statuses(stack)
     soaked.events = run_events(stack, soaked.began.timestamp(), soaked.options.scale)
     soaked.counted = aws.counted()
-
-
-def _file_times(keys: Mapping[str, bytes]) -> Iterator[tuple[str, datetime]]:
-    for key in keys:
-        found = _FILE_TIME.search(key)
-        assert found is not None
-        yield key, datetime.strptime(found[1], "%Y%m%dT%H%M").replace(tzinfo=UTC)
-
-
-def _bodies(s3: Any, bucket: str) -> dict[str, bytes]:
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
-    keys = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
-    bodies = {key: s3.get_object(Bucket=bucket, Key=key)["Body"].read() for key in sorted(keys)}
-    # Some files have a line that is no record: what is rejected must be the same, too.
-    damaged = list(bodies)[::_DAMAGED_EVERY]
-    return bodies | {key: bodies[key] + gzip.compress(b"no record\n", mtime=0) for key in damaged}
-
-
-def _empty(s3: Any, bucket: str) -> None:
-    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
-        for entry in page.get("Contents", []):
-            s3.delete_object(Bucket=bucket, Key=entry["Key"])
-
-
-def _buckets_and_queues(s3: Any) -> dict[str, str]:
-    """Make the buckets; returns the queue of each export that has one, into which its bucket tells what is posted."""
-    for bucket in (LAKE_BUCKET, "acme-dagster", *map(bucket_of, EXPORTS)):
-        s3.create_bucket(Bucket=bucket)
-    sqs = boto3.client("sqs")
-    queues = {}
-    for export in WITH_QUEUE:
-        queues[export] = sqs.create_queue(QueueName=f"{bucket_of(export)}-posted")["QueueUrl"]
-        named = sqs.get_queue_attributes(QueueUrl=queues[export], AttributeNames=["QueueArn"])
-        told = {"QueueArn": named["Attributes"]["QueueArn"], "Events": ["s3:ObjectCreated:*"]}
-        s3.put_bucket_notification_configuration(
-            Bucket=bucket_of(export), NotificationConfiguration={"QueueConfigurations": [told]}
-        )
-    return queues
-
-
-def _configuration(
-    folder: Path, organization: Mapping[str, Any], lake: str, start: datetime, queues: Mapping[str, str]
-) -> Path:
-    shared = {name: organization[name] for name in ("primary_role_arn", "bucket_region", "secondary_role_name")}
-    text = _CONFIGURATION.format(lake=lake)
-    for name in EXPORTS:
-        text += _EXPORT.format(
-            name=name, bucket=bucket_of(name), regions=", ".join(organization["regions"]), start=start,
-            deletes=str(name in DELETING).lower(), organization=str(name == EXPORTS[0]).lower(), **shared,
-        )  # fmt: skip
-        text += f"    notification_queue: {queues[name]}\n" if name in queues else ""
-    folder.mkdir(parents=True)
-    path = folder / "kentik.yaml"
-    path.write_text(text)
-    return path
 
 
 @contextmanager

@@ -33,6 +33,40 @@ SCHEDULED = (
 _UNTOUCHED = 180.0
 
 
+# Before the hour: Postgres, Redis, the undisturbed run. After it: reading the lake.
+_AROUND_SECONDS = 600.0
+# Of the hour, for what is under way when it ends; of ours at the least.
+_FINISH_HOUR_SECONDS, _FINISH_SECONDS = 1200.0, 240.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What is asked for on the command line."""
+
+    scale: float = 2.0
+    minutes: float = 60.0
+    seed: int = 7
+    records: int = 300
+    share: float = 0.1
+    daemon_kills: int = 4
+    worker_kills: int = 6
+
+    @property
+    def hour_seconds(self) -> float:
+        """How long the hour takes here."""
+        return self.minutes * 60 / self.scale
+
+    @property
+    def finish_seconds(self) -> float:
+        """How long what is under way when it ends may take."""
+        return max(_FINISH_SECONDS, _FINISH_HOUR_SECONDS / self.scale)
+
+    @property
+    def most_seconds(self) -> float:
+        """After so long it ends, whatever has become of it."""
+        return self.hour_seconds + self.finish_seconds + _AROUND_SECONDS
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Post:
     """An object to put into the bucket of an export."""

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.celery_stack import missing
-from benchmarks.soak.hour import Options, soak
+from benchmarks.soak.hour import soak
 from benchmarks.soak.judged import failed_share
+from benchmarks.soak.plan import Options
 from benchmarks.soak.report import lags, picture
 
 pytestmark = [

@@ -193,7 +193,10 @@ class TestFlat:
         steady = [(at, 400.0) for at in range(0, 3600, 60)]
         growing = [(at, 400.0 + (100 if at > 3000 else 0)) for at in range(0, 3600, 60)]
 
+        behind_a_peak = [(0.0, 900.0), *((at, 400.0 + at / 10) for at in range(60, 3600, 60))]
+
         assert flat_memory("a worker", steady, 1800).holds
+        assert not flat_memory("a worker", behind_a_peak, 1800).holds
         assert not flat_memory("a worker", growing, 1800).holds
         assert not flat_memory("a worker", steady[:10], 1800).holds
 

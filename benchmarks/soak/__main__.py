@@ -60,7 +60,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         place.mkdir(exist_ok=True)
         soaked = soak(options, place, tell)
         judged = list(verdicts(soaked))
-    command = " ".join(["python -m benchmarks.soak", *(sys.argv[1:] if arguments is None else arguments)])
+    asked = {name: value for name, value in chosen.items() if value != getattr(defaults, name)}
+    command = " ".join(
+        ["python -m benchmarks.soak", *(f"--{name.replace('_', '-')} {value:g}" for name, value in asked.items())]
+    )
     (folder / "SOAK.md").write_text(report(soaked, command, judged))
     (folder / "soak.svg").write_text(picture(soaked))
     for verdict in judged:

@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 LONG_TESTS := tests/test_demo.py tests/setup/test_under_the_policies.py tests/test_end_to_end.py tests/test_benchmarks.py tests/work tests/core/test_resolution_laws.py tests/demo \
 	tests/test_cli.py tests/test_sql_command.py tests/test_analysts_guide.py tests/assets tests/lake tests/aws
 
-.PHONY: demo dev test lint types unit test-setup test-deploy test-ui browser bench lock clean
+.PHONY: demo dev test lint types unit test-setup test-deploy test-ui browser bench soak lock clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -67,6 +67,11 @@ bench: $(VENV)/installed
 	@$(BIN)/uv pip install --quiet --system-certs --python $(BIN)/python -c constraints.txt -e '.[bench]' \
 		|| $(PIP) install --quiet -c constraints.txt -e '.[bench]'
 	@$(BIN)/python -m benchmarks $(BENCH)
+
+# An hour of five exports while AWS fails and processes die: writes benchmarks/SOAK.md. Needs what test-deploy needs.
+# Options: make soak SOAK="--scale 1".
+soak: $(VENV)/installed
+	@$(BIN)/python -m benchmarks.soak $(SOAK)
 
 # The versions that CI tests; run after a change of the dependencies, and commit what it writes.
 lock:

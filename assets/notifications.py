@@ -18,7 +18,7 @@ import polars as pl
 from pydantic import TypeAdapter
 
 from assets.partitions import Partitions
-from assets.runs import busy_hours, failed_hours, requests_for
+from assets.runs import busy_hours, every, failed_hours, requests_for
 from assets.sensors import collected, in_partitions, ledger_of, sensor_name
 from kentik_dagster.aws.notifications import NotificationQueue
 from kentik_dagster.configuration import Configuration, Export
@@ -57,21 +57,23 @@ _CURSOR = TypeAdapter(Remembered)
 
 
 def notification_sensors(
-    configuration: Configuration, partitions: Partitions, job_name: str
+    configuration: Configuration, partitions: Partitions, job_name: str, *, times_faster: float = 1
 ) -> list[dg.SensorDefinition]:
-    """One sensor for each export with logs and a `notification_queue`."""
+    """One sensor for each export with logs and a `notification_queue`; `times_faster` as in `build_definitions`."""
     return [
-        _notification_sensor(export, sensor_name("notifications", number, export), partitions, job_name)
+        _notification_sensor(export, sensor_name("notifications", number, export), partitions, job_name, times_faster)
         for number, export in enumerate(configuration.log_exports, start=1)
         if export.notification_queue
     ]
 
 
-def _notification_sensor(export: Export, name: str, partitions: Partitions, job_name: str) -> dg.SensorDefinition:
+def _notification_sensor(
+    export: Export, name: str, partitions: Partitions, job_name: str, times_faster: float
+) -> dg.SensorDefinition:
     @dg.sensor(
         name=name,
         job_name=job_name,
-        minimum_interval_seconds=NOTIFICATION_SECONDS,
+        minimum_interval_seconds=every(NOTIFICATION_SECONDS, times_faster),
         description=f"Reads the queue of export {export.name}; asks for the hours of the objects that it names.",
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
@@ -84,9 +86,10 @@ def _notification_sensor(export: Export, name: str, partitions: Partitions, job_
         said = posted_objects([message.body for message in messages])
         _tell_verdicts(context, said)
         # Before the ledger: what a run of this moment commits meanwhile is not asked for again.
+        failed = failed_hours(context.instance, export, job_name, now, times_faster=times_faster)
         waiting_hours = [
             *busy_hours(context.instance, export, job_name, now),
-            *failed_hours(context.instance, export, job_name, now),
+            *(hour for hour, failure in failed.items() if failure.waits),
         ]
         named = _of_export(export, said.objects).with_columns(tries=pl.lit(0, pl.Int64))
         objects = pl.concat([named.clear(), remembered_objects(before.objects), named], how="diagonal")
@@ -104,7 +107,7 @@ def _notification_sensor(export: Export, name: str, partitions: Partitions, job_
             handles=_first_of([messages[index].receipt_handle for index in sorted(parts.needed)]),
             objects=dict(parts.remembered.iter_rows()),
         )
-        requests = list(requests_for(export, hours_of(parts.asked), [], now, reason="notification"))
+        requests = list(requests_for(export, hours_of(parts.asked), failed, now, reason="notification"))
         return dg.SensorResult(
             run_requests=requests,
             cursor=context.cursor if after == before else _CURSOR.dump_json(after).decode(),

@@ -4,7 +4,7 @@ import dagster as dg
 
 from assets.enrichment import EnrichmentConfig
 from assets.partitions import REASON_TAG, Partitions, flow_key
-from assets.runs import EXPORT_TAG, LATER, busy_hours
+from assets.runs import EXPORT_TAG, LATER, busy_hours, every, failed_hours
 from assets.schedules import FLOW_LOGS_JOB, REENRICHMENT_JOB
 from kentik_dagster.configuration import Configuration
 from kentik_dagster.work.reenrichment import outdated_hours
@@ -17,13 +17,15 @@ _SECONDS = 300
 _HOURS_A_TICK = 24
 
 
-def reenrichment_sensor(configuration: Configuration, partitions: Partitions) -> dg.SensorDefinition:
-    """The one sensor for all exports."""
+def reenrichment_sensor(
+    configuration: Configuration, partitions: Partitions, *, times_faster: float = 1
+) -> dg.SensorDefinition:
+    """The one sensor for all exports; `times_faster` as in `build_definitions`."""
 
     @dg.sensor(
         name="reenrichment",
         job_name=REENRICHMENT_JOB.name,
-        minimum_interval_seconds=_SECONDS,
+        minimum_interval_seconds=every(_SECONDS, times_faster),
         description="Asks for hours whose flows were enriched before something was known that concerns them.",
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
@@ -40,11 +42,20 @@ def reenrichment_sensor(configuration: Configuration, partitions: Partitions) ->
             for job in (FLOW_LOGS_JOB, REENRICHMENT_JOB)
             for hour in busy_hours(context.instance, export, job.name, now)
         }
+        failed = {
+            (export.name, hour): failure
+            for export in configuration.log_exports
+            for hour, failure in failed_hours(
+                context.instance, export, REENRICHMENT_JOB.name, now, times_faster=times_faster
+            ).items()
+        }
         wanted = {(export.name, hour) for export in configuration.log_exports for hour in hours} - busy
         outdated = outdated_hours(lake.tables, table.read(), wanted)
+        due = [one for one in outdated if not ((one.export, one.hour) in failed and failed[one.export, one.hour].waits)]
         requests = [
             dg.RunRequest(
-                f"reenrichment|{one.export}|{one.hour}|{one.as_of}|{version}",
+                f"reenrichment|{one.export}|{one.hour}|{one.as_of}|{version}"
+                + (f"|after {failed[one.export, one.hour].run_id}" if (one.export, one.hour) in failed else ""),
                 partition_key=flow_key(one.export, one.hour),
                 tags={
                     EXPORT_TAG: one.export,
@@ -53,10 +64,10 @@ def reenrichment_sensor(configuration: Configuration, partitions: Partitions) ->
                 },
                 run_config=dg.RunConfig(ops={"flow_log_batches": EnrichmentConfig(rebuild=True)}),
             )
-            for one in outdated[:_HOURS_A_TICK]
+            for one in due[:_HOURS_A_TICK]
         ]
-        # Hours that are left, and those that were busy, are looked at again with the next tick.
-        is_done = len(outdated) <= _HOURS_A_TICK and not busy
+        # Until no hour is outdated, and none is busy, all are looked at again with the next tick: a run may fail.
+        is_done = not outdated and not busy
         return dg.SensorResult(
             run_requests=requests,
             cursor=version if is_done else context.cursor,

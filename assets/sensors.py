@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from assets.flow_logs import bucket_key
 from assets.partitions import Partitions, flow_key
-from assets.runs import busy_hours, failed_hours, requests_for
+from assets.runs import busy_hours, every, failed_hours, requests_for
 from kentik_dagster.configuration import Configuration, Export
 from kentik_dagster.core.deletion import DELETION_BEGUN
 from kentik_dagster.core.flow_log_keys import FIREWALL_LOGS, FLOW_LOGS, hour_of
@@ -37,11 +37,19 @@ _CURSOR = TypeAdapter(Examined)
 
 
 def listing_sensors(
-    configuration: Configuration, partitions: Partitions, job_name: str, seconds: float = LISTING_SECONDS
+    configuration: Configuration,
+    partitions: Partitions,
+    job_name: str,
+    seconds: float = LISTING_SECONDS,
+    *,
+    times_faster: float = 1,
 ) -> list[dg.SensorDefinition]:
-    """One sensor for each export with logs; none lists another part of a day after so many seconds."""
+    """One sensor for each export with logs; none lists another part of a day after so many seconds.
+
+    `times_faster` is as in `build_definitions`.
+    """
     return [
-        _listing_sensor(export, sensor_name("flow_logs", number, export), partitions, job_name, seconds)
+        _listing_sensor(export, sensor_name("flow_logs", number, export), partitions, job_name, seconds, times_faster)
         for number, export in enumerate(configuration.log_exports, start=1)
     ]
 
@@ -52,14 +60,14 @@ def sensor_name(kind: str, number: int, export: Export) -> str:
 
 
 def _listing_sensor(
-    export: Export, name: str, partitions: Partitions, job_name: str, seconds: float
+    export: Export, name: str, partitions: Partitions, job_name: str, seconds: float, times_faster: float
 ) -> dg.SensorDefinition:
     folders = Folders()
 
     @dg.sensor(
         name=name,
         job_name=job_name,
-        minimum_interval_seconds=SENSOR_SECONDS,
+        minimum_interval_seconds=every(SENSOR_SECONDS, times_faster),
         description=f"Lists the logs of export {export.name}; asks for the hours whose objects the lake lacks.",
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
@@ -90,7 +98,7 @@ def _listing_sensor(
             left_after=looked.left_after,
             unfinished=unfinished,
         )
-        failed = failed_hours(context.instance, export, job_name, now)
+        failed = failed_hours(context.instance, export, job_name, now, times_faster=times_faster)
         new = hours_of(pending_objects(listed, audit, now)).filter(~pl.col("hour").is_in(busy))
         since = examined.left_over_since
         # In runs of their own: new objects come all the time, and what cannot be deleted must not go with each of them.
@@ -152,13 +160,9 @@ def in_partitions(
 
 def ledger_of(export: Export, hours: list[str], lake: Lake) -> pl.DataFrame:
     """What the lake says of the objects of some hours: `source_object`, `outcome`, `posted_at`, `ingested_at`."""
-    return (
-        lake["flow_log_objects"]
-        .scan()
-        .filter(pl.col("export") == export.name, pl.col("hour").is_in(hours))
-        .select("source_object", "outcome", "posted_at", "ingested_at")
-        .collect()
-    )
+    audit = lake["flow_log_objects"].open()
+    of_hours = audit.scan().filter(pl.col("export") == export.name, pl.col("hour").is_in(hours))
+    return audit.collected(of_hours.select("source_object", "outcome", "posted_at", "ingested_at"))
 
 
 def interrupted_sweeps(export: Export, lake: Lake, now: datetime) -> pl.DataFrame:
@@ -168,12 +172,11 @@ def interrupted_sweeps(export: Export, lake: Lake, now: datetime) -> pl.DataFram
     looked at.
     """
     first = hour_of(max(export.start, now - timedelta(days=export.look_back_days)))
-    begun = (
-        lake["deletion_sweep"]
-        .scan()
-        .filter(pl.col("export") == export.name, pl.col("hour") >= first, pl.col("error") == DELETION_BEGUN)
+    sweep = lake["deletion_sweep"].open()
+    begun = sweep.scan().filter(
+        pl.col("export") == export.name, pl.col("hour") >= first, pl.col("error") == DELETION_BEGUN
     )
-    return begun.group_by("hour").agg(pl.col("key").sort().alias("names")).sort("hour").collect()
+    return sweep.collected(begun.group_by("hour").agg(pl.col("key").sort().alias("names")).sort("hour"))
 
 
 def unenriched_hours(export: Export, lake: Lake, partitions: Partitions, now: datetime) -> pl.DataFrame:

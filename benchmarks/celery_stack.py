@@ -17,10 +17,11 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg2
 import yaml
 
 ROOT = Path(__file__).parents[1]
@@ -56,15 +57,24 @@ class CeleryStack:
         config: kentik.yaml.
         environment: of AWS, for the code server and the workers.
         changes: sections of dagster.yaml to replace keys of.
+        module: the code location.
     """
 
     def __init__(
-        self, folder: Path, config: Path, environment: Mapping[str, str], changes: Mapping[str, Mapping[str, Any]]
+        self,
+        folder: Path,
+        config: Path,
+        environment: Mapping[str, str],
+        changes: Mapping[str, Mapping[str, Any]],
+        *,
+        module: str = "kentik_dagster.definitions",
     ) -> None:
         self.folder = folder
         self._open = ExitStack()
         self._ports = {name: _free_port() for name in ("postgres", "redis", "code", "web")}
-        self._workers: dict[str, subprocess.Popen[bytes]] = {}
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._workers: set[str] = set()
+        self._module = module
         self._home = folder / "dagster_home"
         self._changes = changes
         redis = f"redis://127.0.0.1:{self._ports['redis']}"
@@ -95,8 +105,8 @@ class CeleryStack:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for name in list(self._workers):
-            self.kill_worker(name)
+        for name in self._workers & self._processes.keys():
+            self.kill(name)
         self._open.close()
 
     def _start(self) -> None:
@@ -115,7 +125,7 @@ class CeleryStack:
         self._answers("postgres")
         dagster = [sys.executable, "-m", "dagster"]
         self._process("code", [*dagster, "code-server", "start", "-h", "127.0.0.1", "-p", str(self._ports["code"]),
-                               "-m", "kentik_dagster.definitions"])  # fmt: skip
+                               "-m", self._module])  # fmt: skip
         self._answers("code")
         web = [sys.executable, "-m", "dagster_webserver", "-h", "127.0.0.1", "-p", str(self._ports["web"])]
         self._process("web", [*web, "-w", str(workspace)])
@@ -126,22 +136,32 @@ class CeleryStack:
         """Sensors, schedules, queue and monitoring begin."""
         self._process("daemon", [sys.executable, "-m", "dagster._daemon", "run", "-w", str(self._workspace)])
 
-    def start_worker(self, name: str) -> None:
-        """A Celery worker with one process; returns when it is ready."""
+    def start_worker(self, name: str, *, wait: bool = True) -> None:
+        """A Celery worker with one process; returns when it is ready, or at once."""
         command = [sys.executable, "-m", "celery", "-A", "dagster_celery.app", "worker", "--concurrency", "1",
                    "--loglevel", "INFO", "--hostname", f"{name}@kentik"]  # fmt: skip
-        self._workers[name] = self._spawn(name, command)
-        self.wait(lambda: "ready." in self.log(name), f"worker {name}", logs=[name])
+        self._workers.add(name)
+        self._processes[name] = self._spawn(name, command)
+        if wait:
+            self.wait(lambda: "ready." in self.log(name), f"worker {name}", logs=[name])
 
-    def worker_group(self, name: str) -> int:
-        """The process group of a worker."""
-        return self._workers[name].pid
+    def groups(self) -> dict[str, int]:
+        """The process group of each process that was started and not killed, by name."""
+        return {name: process.pid for name, process in self._processes.copy().items()}
 
-    def kill_worker(self, name: str) -> None:
-        """End a worker and what it works on as a machine ends that loses its power."""
-        process = self._workers.pop(name)
+    def kill(self, name: str) -> None:
+        """End the daemon, or a worker and what it works on, as a machine ends that loses its power."""
+        process = self._processes.pop(name)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+    def query(self, sql: str, *arguments: object) -> list[tuple[Any, ...]]:
+        """The rows that Dagster's database answers."""
+        connected = psycopg2.connect(host="127.0.0.1", port=self._ports["postgres"], user="postgres")
+        with closing(connected) as database, database.cursor() as cursor:
+            cursor.execute(sql, arguments)
+            rows: list[tuple[Any, ...]] = cursor.fetchall()
+            return rows
 
     def log(self, name: str) -> str:
         """What a process wrote."""
@@ -224,7 +244,9 @@ class CeleryStack:
                                    "-p", str(self._ports["postgres"]), "-k", ""])  # fmt: skip
 
     def _process(self, name: str, command: list[str]) -> None:
-        self._open.enter_context(_ended(self._spawn(name, command)))
+        process = self._spawn(name, command)
+        self._open.enter_context(_ended(process))
+        self._processes[name] = process
 
     def _spawn(self, name: str, command: list[str]) -> subprocess.Popen[bytes]:
         with (self.folder / f"{name}.log").open("ab") as log:

@@ -92,7 +92,7 @@ def _measured(
         names = [f"worker-{number}" for number in range(workers)]
         for name in names:
             stack.start_worker(name)
-            held.enter_context(_held(stack.worker_group(name), share))
+            held.enter_context(_held(stack.groups()[name], share))
         stack.start_daemon()
 
         def ended() -> list[dict[str, float]]:

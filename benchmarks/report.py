@@ -46,17 +46,13 @@ def report(results: Results) -> str:
 
 def _head(results: Results) -> str:
     options = results.options
-    processor = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text()) if os.name == "posix" else None
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return "\n".join((
         "# Results",
         "",
         f"`python -m benchmarks --records {options.records} --objects {options.objects} --interfaces "
         f"{' '.join(map(str, options.interfaces))} --rounds {options.rounds} --hours "
         f"{options.hours}{' --long' * options.long}` on "
-        f"{datetime.now(UTC):%Y-%m-%d}: {processor.group(1) if processor else platform.processor()}, "
-        f"{os.cpu_count()} cores, {memory:.0f} GB, {platform.system()} {platform.machine()}, "
-        f"Python {platform.python_version()}; {', '.join(_versions())}.",
+        f"{datetime.now(UTC):%Y-%m-%d}: {machine(_VERSIONS)}.",
         "",
         f"{options.records:,} flow log records of version 5, 29 fields, in {results.objects} objects of gzip; an "
         f"address book of {options.interfaces[0]:,} interfaces where nothing else is said. CPU and seconds are of "
@@ -69,8 +65,19 @@ def _head(results: Results) -> str:
     ))  # fmt: skip
 
 
-def _versions() -> Iterable[str]:
-    for name in _VERSIONS:
+def machine(packages: Iterable[str]) -> str:
+    """This machine, Python, and the versions of some packages."""
+    processor = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text()) if os.name == "posix" else None
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return (
+        f"{processor.group(1) if processor else platform.processor()}, {os.cpu_count()} cores, {memory:.0f} GB, "
+        f"{platform.system()} {platform.machine()}, Python {platform.python_version()}; "
+        f"{', '.join(_versions(packages))}"
+    )
+
+
+def _versions(packages: Iterable[str]) -> Iterable[str]:
+    for name in packages:
         try:
             yield f"{name} {version(name)}"
         except PackageNotFoundError:
@@ -98,7 +105,7 @@ def _compared(rounds: Sequence[dict[str, Cost]]) -> str:
             f"{_ratio(rounds, name, OURS):.2f}", f"{wall:.1f}", f"{wall / cpu:.2f}",
             f"{_median(rounds, name, 'peak_mb'):,.0f}",
         ))  # fmt: skip
-    return _table(("", "CPU s", "of isal's gunzip", "of ours", "seconds", "seconds : CPU s", "peak MB"), rows)
+    return table(("", "CPU s", "of isal's gunzip", "of ours", "seconds", "seconds : CPU s", "peak MB"), rows)
 
 
 def _larger(results: Results) -> Iterable[str]:
@@ -117,7 +124,7 @@ def _stages(results: Results) -> str:
     rows = [(name, f"{cpu:.2f}", f"{cpu / total:.0%}") for name, cpu in parts]
     return (
         "## Ours, stage by stage\n\nOne thread, without Dagster; two threads at once cost more CPU each.\n\n"
-        + _table(("stage", "CPU s", "share"), [*rows, ("together", f"{total:.2f}", "100%")])
+        + table(("stage", "CPU s", "share"), [*rows, ("together", f"{total:.2f}", "100%")])
         + f"\n\nA run of Dagster over the same objects with two threads took {run:.1f} CPU seconds, and "
         f"{median(one[OURS]['imports'] for one in results.rounds):.1f} for imports before it; the rest of the process, "
         f"{median(one[OURS]['cpu'] - one[OURS]['imports'] - one[OURS]['run'] for one in results.rounds):.1f}, made the "
@@ -163,7 +170,7 @@ def _goals(results: Results) -> str:
     again = results.hours["hours again"]
     return (
         "## The goals\n\n"
-        + _table(("", "at most", "measured", ""), rows)
+        + table(("", "at most", "measured", ""), rows)
         + f"\n\nThe {results.options.hours} hours took {hours['cpu']:.0f} CPU seconds, and the same run again, with "
         f"nothing to read, {again['cpu']:.0f}: listing, the tables' logs, and Dagster, which stores an event for each "
         "table of each hour. Where the CPU of the whole job goes, the stages above say."
@@ -192,9 +199,9 @@ def costs(results: Results) -> str:
     lists = results.requests["tick"].get("ListObjectsV2", 0)
     return (
         "## What a user pays\n\n"
-        + _table(("table", "bytes per record"), sizes)
+        + table(("table", "bytes per record"), sizes)
         + "\n\n"
-        + _table(("requests of S3", *kinds, "GetObject per object"), asked)
+        + table(("requests of S3", *kinds, "GetObject per object"), asked)
         + f"\n\nListing: {lists:.0f} requests a tick of the sensor for this bucket, and a tick every {SENSOR_SECONDS} "
         f"seconds, with notifications or without: {lists:.0f} * {_DAY_SECONDS} / {SENSOR_SECONDS} = "
         f"{lists * _DAY_SECONDS / SENSOR_SECONDS:,.0f} a day."
@@ -203,7 +210,7 @@ def costs(results: Results) -> str:
 
 def _imports(results: Results) -> str:
     rows = [(name, f"{seconds:.2f}") for name, seconds in results.imports.items()]
-    return "## Importing\n\n" + _table(("", "CPU s"), rows)
+    return "## Importing\n\n" + table(("", "CPU s"), rows)
 
 
 def picture(results: Results) -> str:
@@ -241,6 +248,7 @@ def _ratio(rounds: Sequence[dict[str, Cost]], name: str, other: str) -> float:
     return median(float(one[name]["cpu"]) / float(one[other]["cpu"]) for one in rounds)
 
 
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; all columns but the first hold numbers."""
     lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

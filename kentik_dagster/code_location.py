@@ -33,6 +33,7 @@ def build_definitions(
     endpoint_url: str | None = None,
     stopped_at: str | None = None,
     loggers: Mapping[str, dg.LoggerDefinition] | None = None,
+    times_faster: float = 1,
 ) -> dg.Definitions:
     """The code location of one configuration. Nothing here calls AWS or opens the lake.
 
@@ -40,6 +41,7 @@ def build_definitions(
         endpoint_url: of an AWS emulator; None: AWS itself.
         stopped_at: an ISO instant to take for the present moment; None: the real one.
         loggers: of a process that shows the progress of runs itself.
+        times_faster: how many times shorter sensors wait, to look at a history that is played so much faster.
     """
     partitions = Partitions(configuration)
     kept = [
@@ -64,9 +66,9 @@ def build_definitions(
         jobs=JOBS,
         schedules=schedules(partitions),
         sensors=[
-            *listing_sensors(configuration, partitions, FLOW_LOGS_JOB.name),
-            *notification_sensors(configuration, partitions, FLOW_LOGS_JOB.name),
-            reenrichment_sensor(configuration, partitions),
+            *listing_sensors(configuration, partitions, FLOW_LOGS_JOB.name, times_faster=times_faster),
+            *notification_sensors(configuration, partitions, FLOW_LOGS_JOB.name, times_faster=times_faster),
+            reenrichment_sensor(configuration, partitions, times_faster=times_faster),
         ],
         resources={
             "aws": Aws(endpoint_url=endpoint_url),

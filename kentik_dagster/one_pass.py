@@ -12,11 +12,10 @@ from typing import Any
 
 import dagster as dg
 
-from assets.runs import IN_PROGRESS
+from assets.runs import IN_PROGRESS, PASS_TAG
 from kentik_dagster.errors import KentikDagsterError
 from kentik_dagster.event_log import BATCH_SIZE, BATCH_SIZE_VARIABLE
 
-PASS_TAG = "kentik/pass"
 # The schedules before and after the sensors: flows are resolved with the metadata of the same pass, and devices are
 # counted in its flows.
 BEFORE_SENSORS = ("accounts_every_hour", "metadata_every_quarter_hour")

@@ -21,6 +21,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from botocore.utils import parse_timestamp
 
 from kentik_dagster.aws.pace import Pace
+from kentik_dagster.aws.whole_answers import expect_whole_answers
 from kentik_dagster.catalog.network import PACE
 from kentik_dagster.catalog.outcomes import EXPIRED_CODES
 from kentik_dagster.configuration import Export
@@ -86,6 +87,7 @@ class AccountAccess:
                 client = self._session.client(
                     service, region_name=region, config=client_config(custom_endpoint=self._custom_endpoint)
                 )
+                expect_whole_answers(client)
                 if service in PACE:
                     self._paces.setdefault(key, Pace(*PACE[service])).keep(client)
                 self._clients[key] = client
@@ -208,7 +210,9 @@ def ambient_client(service: str, region: str) -> Any:
 
 def _client_of(session: boto3.Session, service: str, region: str) -> Any:
     with _making_clients:
-        return session.client(service, region_name=region, config=client_config(custom_endpoint=False))
+        client = session.client(service, region_name=region, config=client_config(custom_endpoint=False))
+        expect_whole_answers(client)
+        return client
 
 
 def _session(region: str) -> boto3.Session:

@@ -19,6 +19,8 @@ from kentik_dagster.lake.tables import LakeTable, Snapshot
 
 # A table is opened by every commit and every query; one checkpoint costs about as much as a few opens.
 CHECKPOINT_COMMITS = 50
+# On S3 an open asks twice for every commit that no checkpoint covers, and a tick of a sensor opens five tables.
+CHECKPOINT_COMMITS_ON_S3 = 10
 # delta-rs tries a commit again at most 15 times, so it becomes one of the 16 versions after the one that was read.
 _FURTHEST_COMMIT = 16
 _POINTER = "_delta_log/_last_checkpoint"
@@ -60,14 +62,14 @@ def make_checkpoint(table: LakeTable) -> int:
 
 
 def checkpoint_after_commit(table: LakeTable, read: Snapshot) -> None:
-    """Make a checkpoint if the commit that was made through this snapshot passed a multiple of CHECKPOINT_COMMITS.
+    """Make a checkpoint if the commit that was made through this snapshot passed a multiple of so many commits.
 
     A failure is nobody's: the commit has taken effect, and the next multiple or `upkeep` makes up for it.
     """
-    passed = (read.version + _FURTHEST_COMMIT) // CHECKPOINT_COMMITS * CHECKPOINT_COMMITS
-    if passed <= read.version:
+    commits = CHECKPOINT_COMMITS if is_local(table.uri) else CHECKPOINT_COMMITS_ON_S3
+    if (read.version + _FURTHEST_COMMIT) // commits == read.version // commits:
         return
     with suppress(LakeError, DeltaError, OSError):
         read.handle.update_incremental()  # it does not know which version its commit became
-        if read.version >= passed > (checkpointed_version(table) or 0):
+        if read.version // commits * commits > (checkpointed_version(table) or 0):
             make_checkpoint(table)

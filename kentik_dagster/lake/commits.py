@@ -39,15 +39,12 @@ from kentik_dagster.lake.checkpoints import checkpoint_after_commit
 from kentik_dagster.lake.durability import is_local, sync_log
 from kentik_dagster.lake.files import StagedFile
 from kentik_dagster.lake.tables import LakeTable, Snapshot
+from kentik_dagster.lake.tries import is_refusal
 
 ATTEMPTS = 40
 _LONGEST_PAUSE_SECONDS = 5.0
 # So many refusals in a row are no hiccup: whoever may not write may not write a minute later either.
 _REFUSALS = 3
-_REFUSED = (
-    "access denied", "accessdenied", "forbidden", "permission denied", "necessary privileges", "not authorized",
-    "no credentials", "valid authentication credentials", "invalidaccesskeyid", "signaturedoesnotmatch", "expiredtoken",
-)  # fmt: skip
 # Checkpoints and log clean-up are no part of a commit that must be quick and must not fail afterwards.
 _NO_HOOKS = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
 
@@ -101,7 +98,7 @@ def converge(table: LakeTable, lock: str | Sequence[str], plan: Plan, *, attempt
             _commit(snapshot, locks, change)
         except (DeltaError, OSError) as error:
             last = error
-            refusals = refusals + 1 if _is_refusal(error) else 0
+            refusals = refusals + 1 if is_refusal(error) else 0
             if refusals == _REFUSALS:
                 raise _refused(table, told, error) from error
         else:
@@ -126,11 +123,6 @@ def partition_lock(table: Table, partition: Mapping[str, str]) -> str:
             f"{table.name} is partitioned by {list(table.partition_by)}, and {dict(partition)} names no partition of it"
         )
     return "/".join(("lock", *(partition[name] for name in table.partition_by)))
-
-
-def _is_refusal(error: BaseException) -> bool:
-    text = str(error).casefold()
-    return any(words in text for words in _REFUSED)
 
 
 def _refused(table: LakeTable, lock: str, error: BaseException) -> LakeError:

@@ -135,10 +135,7 @@ def _brought_together(table: LakeTable, snapshot: Snapshot, group: pl.DataFrame)
         return stage(frame, table.table, table.uri, table.storage_options, written_at_ms=written_at_ms)
 
     for path in group["path"]:
-        try:
-            waiting.append(snapshot.scan_file(str(path)).collect())
-        except (OSError, pl.exceptions.PolarsError) as error:
-            raise LakeError(table.uri, f"read {path} of", error) from error
+        waiting.append(snapshot.read_file(str(path)))
         if sum(frame.estimated_size() for frame in waiting) > 2 * FILE_BYTES:
             yield write()
     if waiting:

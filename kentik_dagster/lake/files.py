@@ -26,6 +26,7 @@ from kentik_dagster.catalog.tables import Table
 from kentik_dagster.core.schemas import conformed
 from kentik_dagster.errors import LakeError
 from kentik_dagster.lake.durability import fsync, is_local
+from kentik_dagster.lake.tries import tried
 
 # Partition values that readers take for null: such rows would be in the table, and in none of its partitions.
 _READ_AS_NULL = (None, "", "__HIVE_DEFAULT_PARTITION__")
@@ -80,10 +81,15 @@ def stage(
         buffer, compression="zstd", compression_level=1, statistics=False
     )
     folder = "/".join(f"{name}={quote(value, safe='')}" for name, value in partition.items())
-    # A name of its own for every attempt: adding a path again after a compaction would resurrect its rows.
-    path = f"{folder}/{uuid.uuid4().hex}.parquet".lstrip("/")
-    try:
+
+    def written() -> str:
+        # A name of its own for every attempt: adding a path again after a compaction would resurrect its rows.
+        path = f"{folder}/{uuid.uuid4().hex}.parquet".lstrip("/")
         _write(uri, path, buffer.getbuffer(), storage_options)
+        return path
+
+    try:
+        path = tried(uri, written, OSError, DeltaError)
     except (OSError, DeltaError) as error:
         raise LakeError(uri, "write a file to", error) from error
     return StagedFile(

@@ -14,6 +14,7 @@ import polars as pl
 
 from kentik_dagster.lake.files import StagedFile, stage
 from kentik_dagster.lake.tables import LakeTable
+from kentik_dagster.lake.tries import tried
 
 # In memory; as a file, flow records are about a tenth of it. Writing takes twice as much for a moment.
 FILE_BYTES = 8 * 1024 * 1024
@@ -125,10 +126,15 @@ def stage_rows(table: LakeTable, partition: Mapping[str, str], rows: pl.DataFram
 
 def staged_rows(table: LakeTable, file: StagedFile) -> pl.DataFrame:
     """The rows of a staged file, partition columns too."""
-    rows = pl.read_parquet(
-        f"{table.uri}/{file.path}",
-        storage_options=dict(table.storage_options) or None,
-        hive_partitioning=False,
-        glob=False,
+    rows = tried(
+        table.uri,
+        lambda: pl.read_parquet(
+            f"{table.uri}/{file.path}",
+            storage_options=dict(table.storage_options) or None,
+            hive_partitioning=False,
+            glob=False,
+        ),
+        OSError,
+        pl.exceptions.PolarsError,
     )
     return rows.with_columns(pl.lit(value).alias(name) for name, value in file.partition.items())

@@ -16,6 +16,7 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 from kentik_dagster.catalog.tables import TABLES, Table
 from kentik_dagster.core.schemas import no_rows
 from kentik_dagster.errors import LakeError, SchemaDifferenceError
+from kentik_dagster.lake.tries import tried
 
 # Locks (application transactions) and log entries need no more than this; the longest batch is minutes.
 _CONFIGURATION = {
@@ -136,7 +137,7 @@ class Snapshot:
     def collected(self, rows: pl.LazyFrame) -> pl.DataFrame:
         """What a scan of this table gives; errors as `read`."""
         try:
-            return rows.collect()
+            return tried(self.handle.table_uri, rows.collect, OSError, pl.exceptions.PolarsError)
         except (OSError, pl.exceptions.PolarsError) as error:
             raise LakeError(self.handle.folder, "read", error) from error
 
@@ -185,7 +186,7 @@ class LakeTable:
             if "=" in folder:
                 raise LakeError(self.uri, "open", f"{folder!r} looks like a partition to readers: name another folder")
         try:
-            handle = self._handle() or self._created()
+            handle = tried(self.uri, lambda: self._handle() or self._created(), OSError, DeltaError)
         except (OSError, DeltaError) as error:
             raise LakeError(self.uri, "open", error) from error
         self._check(handle)

@@ -255,7 +255,9 @@ def _sampled_otherwise(lake: Lake, partition: Mapping[str, str], name: str, read
     """Whether the rows that are there were committed at another sampling rate, which has been changed since."""
     if read.table != "flow_logs":
         return False
-    rates = lake["flow_logs"].scan(partition).filter(pl.col("source_object") == name).select("sample_rate").collect()
+    flows = lake["flow_logs"].open()
+    of_object = flows.scan(partition).filter(pl.col("source_object") == name)
+    rates = flows.collected(of_object.select("sample_rate"))
     return rates.height <= read.rows + read.sampled_out and rates["sample_rate"].max() != read.sample_rate
 
 

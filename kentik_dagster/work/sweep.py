@@ -95,8 +95,9 @@ def first_read_at(lake: Lake, export: str, since: str) -> datetime | None:
 
     What was posted before is a backlog: how long it lay there says nothing about how this system keeps up.
     """
-    audit = lake["flow_log_objects"].scan().filter(pl.col("export") == export, pl.col("hour") >= since)
-    first: datetime | None = audit.select(pl.col("ingested_at").min()).collect().item()
+    audit = lake["flow_log_objects"].open()
+    of_export = audit.scan().filter(pl.col("export") == export, pl.col("hour") >= since)
+    first: datetime | None = audit.collected(of_export.select(pl.col("ingested_at").min())).item()
     return first
 
 

@@ -50,6 +50,13 @@ class Deployment:
 
     def ask(self) -> list[str]:
         """The hours that the sensor asks for, as its run requests name them; they are run."""
+        hours = [str(request.partition_key).split("|")[1] for request in self.requests()]
+        for hour in hours:
+            assert self.enrich(hour).success
+        return sorted(hours)
+
+    def requests(self) -> list[dg.RunRequest]:
+        """The run requests of a tick of the sensor."""
         sensor = self.definitions.get_repository_def().get_sensor_def("reenrichment")
         resources = self.definitions.resources
         context = dg.build_sensor_context(
@@ -58,10 +65,15 @@ class Deployment:
         with context:
             result = sensor.evaluate_tick(context)
         self.cursor = result.cursor
-        hours = [str(request.partition_key).split("|")[1] for request in result.run_requests or []]
-        for hour in hours:
-            assert self.enrich(hour).success
-        return sorted(hours)
+        return list(result.run_requests or [])
+
+    def failed(self, request: dg.RunRequest) -> None:
+        """Have a run of a request that failed."""
+        self.instance.create_run_for_job(
+            self.definitions.resolve_job_def("reenrichment"),
+            status=dg.DagsterRunStatus.FAILURE,
+            tags={**request.tags, "dagster/partition": str(request.partition_key)},
+        )
 
 
 @pytest.fixture
@@ -89,6 +101,20 @@ def test_hours_are_asked_for_once_when_metadata_says_more_of_them(deployment: De
     assert (first, again) == ([], [])
     assert later
     assert set(later) <= set(HOURS)
+
+
+def test_an_hour_whose_run_failed_is_asked_for_again(deployment: Deployment) -> None:
+    deployment.know(INSTANTS[0])
+    for hour in HOURS:
+        deployment.enrich(hour)
+    deployment.know(INSTANTS[-1])
+    (request, *_) = deployment.requests()
+    deployment.failed(request)
+
+    (again, *_) = deployment.requests()
+
+    assert again.partition_key == request.partition_key
+    assert again.run_key != request.run_key
 
 
 def test_each_hour_says_what_is_not_resolved_where_and_why(deployment: Deployment) -> None:

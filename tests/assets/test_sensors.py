@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -11,8 +11,9 @@ import polars as pl
 import pytest
 
 from assets.partitions import Partitions
-from assets.runs import CAN_WAIT_TAG, PRIORITY_TAG, RANGE_END_TAG, RANGE_START_TAG
+from assets.runs import CAN_WAIT_TAG, PASS_TAG, PRIORITY_TAG, RANGE_END_TAG, RANGE_START_TAG
 from assets.sensors import listing_sensors
+from kentik_dagster.code_location import build_definitions
 from kentik_dagster.configuration import Configuration
 from kentik_dagster.core.deletion import DELETION_BEGUN
 from kentik_dagster.core.flow_log_keys import hour_of
@@ -186,6 +187,74 @@ class TestHowOften:
         assert hours_asked([free, failed]) == hours_asked([free_again, failed_again]) == keys(0, 1)
         assert failed.run_key == failed_again.run_key != first.run_key
         assert free.run_key != free_again.run_key
+
+    def test_an_hour_whose_run_failed_once_is_asked_for_again_within_a_minute(self, export: WatchedExport) -> None:
+        export.put(ago(hours=1))
+        (first,) = ask(export)
+        export.run_was(FAILURE, first)
+        export.now = datetime.now(UTC)
+        at_once = ask(export)
+        export.now += timedelta(seconds=30)
+
+        soon = ask(export)
+
+        assert at_once == []
+        assert hours_asked(soon) == keys(1)
+
+    def test_each_failure_in_a_row_waits_longer_and_is_asked_for_once(self, export: WatchedExport) -> None:
+        export.put(ago(hours=1))
+        (request,) = ask(export)
+        waited, asked_as = [], {request.run_key}
+        for _ in range(6):
+            export.run_was(FAILURE, request)
+            failed_at = datetime.now(UTC)
+            waits = (14, 16, 59, 61, 119, 121, 299, 301, 599, 601)
+            due = []
+            for seconds in waits:
+                export.now = failed_at + timedelta(seconds=seconds)
+                due += [(seconds, one) for one in ask(export)]
+            seconds, request = due[0]
+            waited.append(seconds)
+            assert len({one.run_key for _, one in due}) == 1
+            asked_as.add(request.run_key)
+
+        assert waited == [16, 61, 121, 301, 601, 601]
+        assert len(asked_as) == 7
+
+    def test_a_run_that_succeeded_makes_up_for_those_that_failed(self, export: WatchedExport) -> None:
+        export.put(ago(hours=1))
+        (request,) = ask(export)
+        for status in (FAILURE, FAILURE, FAILURE, dg.DagsterRunStatus.SUCCESS):
+            export.run_was(status, request)
+        export.now = datetime.now(UTC)
+        export.put(ago(hours=1))
+
+        assert hours_asked(ask(export)) == keys(1)
+
+    def test_who_runs_a_pass_by_hand_does_not_wait(self, export: WatchedExport) -> None:
+        export.put(ago(hours=1))
+        (request,) = ask(export)
+        by_hand = dg.RunRequest(partition_key=request.partition_key, tags={**request.tags, PASS_TAG: "here:1"})
+        for _ in range(3):
+            export.run_was(FAILURE, by_hand)
+        export.now = datetime.now(UTC)
+
+        assert hours_asked(ask(export)) == keys(1)
+
+    def test_sensors_look_more_often_at_a_history_that_goes_faster(self, export: WatchedExport) -> None:
+        configuration = Configuration.model_validate(
+            {"lake": "/nowhere", "exports": [{"name": "acme", "region": REGION, "bucket": "acme-logs", "start": NOW}]}
+        )
+
+        pauses = [
+            {
+                sensor.minimum_interval_seconds
+                for sensor in build_definitions(configuration, times_faster=times_faster).sensors or ()
+            }
+            for times_faster in (1, 4)
+        ]
+
+        assert pauses == [{60, 300}, {15, 75}]
 
     def test_what_cannot_be_deleted_does_not_go_with_every_new_object(self, export: WatchedExport) -> None:
         export.changes["delete_after_read"] = True

@@ -139,7 +139,7 @@ def test_both_workers_share_the_main_job_and_nothing_is_lost_with_one_of_them(
 
         stack.wait(lambda: _works(stack, "first", "flow_logs"), "a flow log run on the first worker")
         lost = _begun(stack, "first")[-1]
-        stack.kill_worker("first")
+        stack.kill("first")
 
         stack.wait(lambda: lake["deletion_sweep"].read().height >= expected, "all objects swept", seconds=400)
         _finish(stack, metadata)

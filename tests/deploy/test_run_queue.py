@@ -83,7 +83,7 @@ class Queue:
         """What the sensor of an export asks for when objects of some hours are there that nobody has read."""
         hours = sorted(hour_of(NOW - timedelta(hours=hours)) for hours in hours_ago)
         pending = pl.DataFrame({"hour": hours, "names": [[hour] for hour in hours]})
-        for request in requests_for(ACME, pending, [], NOW, reason="new objects"):
+        for request in requests_for(ACME, pending, {}, NOW, reason="new objects"):
             key = {PARTITION_TAG: str(request.partition_key)} if request.partition_key else {}
             self.add("flow_logs", {**request.tags, **key})
 

@@ -14,6 +14,7 @@ from deltalake import DeltaTable
 
 from kentik_dagster.demo.emulator_process import Emulator
 from kentik_dagster.errors import LakeError
+from kentik_dagster.lake.checkpoints import checkpointed_version
 from kentik_dagster.lake.durability import make_durable
 from kentik_dagster.lake.files import stage
 from kentik_dagster.lake.tables import Lake
@@ -191,3 +192,13 @@ def test_a_bucket_that_is_not_there_is_an_error_that_says_what_to_check(aws: Emu
 
 def handle(lake: Lake) -> DeltaTable:
     return DeltaTable(lake["flow_logs"].uri, storage_options=dict(lake.storage_options))
+
+
+def test_a_table_on_s3_has_a_checkpoint_after_ten_commits(s3_lake: Lake) -> None:
+    table = s3_lake["org_accounts"]
+
+    for number in range(11):
+        account = pl.DataFrame({"account_id": [str(number)]})
+        merge_partition(table, {}, lambda there, account=account: account)  # type: ignore[misc]
+
+    assert checkpointed_version(table) == 10

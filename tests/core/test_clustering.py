@@ -5,9 +5,11 @@ from __future__ import annotations
 from itertools import groupby
 
 import polars as pl
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kentik_dagster.core import enrichment
 from kentik_dagster.core.enrichment import clustered
 
 SCHEMA = dict.fromkeys(("interface_id", "srcaddr", "dstaddr", "pkt_srcaddr", "action"), pl.String) | {"bytes": pl.Int64}
@@ -26,11 +28,20 @@ def in_order(frame: pl.DataFrame) -> list[tuple[object, ...]]:
 def test_clustered_rows_are_the_same_rows_and_lie_together(rows: list[tuple[object, ...]]) -> None:
     flows = pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
-    together = clustered(flows)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(enrichment, "_MANY_ROWS", 0)
+        together = clustered(flows)
 
     assert in_order(together) == in_order(flows)
     groups = [key for key, _ in groupby(together.select("interface_id", "srcaddr", "dstaddr").rows())]
     assert len(groups) == len(set(groups))
+
+
+@given(st.lists(_ROWS, max_size=20))
+def test_a_few_rows_stay_in_the_order_of_the_log(rows: list[tuple[object, ...]]) -> None:
+    flows = pl.DataFrame(rows, schema=SCHEMA, orient="row")
+
+    assert clustered(flows).select(list(SCHEMA)).rows() == rows
 
 
 def test_addresses_of_all_columns_can_be_compared() -> None:

@@ -94,3 +94,12 @@ def test_the_events_lie_where_dagster_keeps_them(tmp_path: Path, monkeypatch: py
     with DagsterInstance.local_temp(str(tmp_path)) as of_dagster:
         assert type(of_dagster.event_log_storage) is not BatchingSqliteEventLogStorage
         assert len(of_dagster.get_materialized_partitions(dg.AssetKey("flow_logs"))) == 12
+
+
+def test_a_folder_may_have_any_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    home = tmp_path / "logs: acme #1"
+
+    dagster_instance(home)
+
+    assert (home / "history" / "runs" / "index.db").exists()

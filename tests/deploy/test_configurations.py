@@ -20,6 +20,7 @@ import yaml
 from botocore.validate import ParamValidator
 
 from kentik_dagster.demo.emulator_process import Emulator
+from kentik_dagster.one_pass import make_home
 from tests.deploy.shipped import DEPLOY, SHIPPED, chart_values, settings
 
 WITH_DAGSTER_YAML = ("celery", "ecs")
@@ -211,7 +212,7 @@ def _wrong(operation: str, parameters: Mapping[str, Any]) -> str:
 
 
 def test_one_machine_needs_no_settings_of_its_own(tmp_path: Path) -> None:
-    (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(settings("one machine")))
+    make_home(tmp_path)
     with dg.DagsterInstance.from_config(str(tmp_path)) as made:
         assert not made.telemetry_enabled
         assert made.run_monitoring_enabled

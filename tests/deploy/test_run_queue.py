@@ -134,7 +134,7 @@ def shipped(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def queue(shipped: str, tmp_path: Path) -> Iterator[Queue]:
     stand_in = {"module": "dagster._core.test_utils", "class": "MockedRunLauncher"}
-    elsewhere = ("storage", "compute_logs", "run_launcher")
+    elsewhere = ("storage", "event_log_storage", "compute_logs", "run_launcher")
     kept = {name: section for name, section in settings(shipped).items() if name not in elsewhere}
     made = {**kept, "run_launcher": stand_in, "telemetry": {"enabled": False}}
     (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(made))

@@ -24,7 +24,12 @@ def address_numbers(addresses: pl.Series) -> pl.DataFrame:
         `is_internet` (false for private, link-local, multicast and other ranges that are nobody's; null with
         the number).
     """
-    distinct = addresses.drop_nulls().unique().alias("address")
+    return numbers_of(addresses.drop_nulls().unique())
+
+
+def numbers_of(addresses: pl.Series) -> pl.DataFrame:
+    """`address_numbers` of distinct addresses, in their order."""
+    distinct = addresses.alias("address")
     octets = pl.DataFrame(distinct.str.split_exact(".", 3)).unnest("address")
     octets = octets.select(pl.all().cast(pl.UInt8, strict=False).cast(pl.UInt32))
     value = sum((pl.col(name) * 256 ** (3 - place) for place, name in enumerate(octets.columns)), pl.lit(0, pl.UInt32))

@@ -8,7 +8,8 @@ import polars as pl
 
 from kentik_dagster.catalog.tables import END_COLUMNS, PLACE_COLUMNS, TABLES
 from kentik_dagster.core.address_index import AddressIndex
-from kentik_dagster.core.distinct import coded
+from kentik_dagster.core.distinct import coded, numbered
+from kentik_dagster.core.end_questions import Questions
 from kentik_dagster.core.observation import SAID
 from kentik_dagster.core.schemas import polars_schema
 from kentik_dagster.core.traffic import NETS, network_of
@@ -17,23 +18,26 @@ from kentik_dagster.core.traffic import NETS, network_of
 Places = Callable[[pl.Series], pl.DataFrame]
 # What many ends share, and what hardly two do: categories of the latter are forgotten with the batch.
 _FEW = ("resolution", "gateway_id", "gateway_type", "forwarding_state", "aws_service", "country", "as_name")
-_MANY = ("instance_id", "instance_name", "eni_entity_name")
+_MANY = ("instance_name", "eni_entity_name")
 _ENRICHED = polars_schema(TABLES["enriched_flows"])
 
 
 def described_ends(
-    questions: pl.DataFrame, answers: pl.DataFrame, index: AddressIndex, places: Places | None, interfaces: pl.DataType
+    questions: Questions, answers: pl.DataFrame, index: AddressIndex, places: Places | None
 ) -> pl.DataFrame:
     """What is said of each end that was asked for: the columns of an end, `net`, and what its route says.
 
-    Args:
-        interfaces: the type of ids of interfaces, to compare them with those that recorded.
+    Ids of interfaces and instances are of the categories that the records have of those that recorded.
     """
-    described = index.owners.select(pl.col(END_COLUMNS).gather(answers["owner"]))
-    own = questions["own_eni_id"].is_not_null()
+    rows, number = numbered(answers.select("owner"))
+    owners = index.owners.select(pl.col(END_COLUMNS).gather(rows["owner"]))
+    recorders = {name: questions.said[f"said_{name}"].dtype for name in ("eni_id", "instance_id")}
+    owners = owners.cast(recorders).with_columns(coded(owners[name]) for name in _MANY)  # type: ignore[arg-type]
+    described = owners.select(pl.all().gather(number))
+    own = pl.Series(questions.asked.are_own)
     if own.any():
-        described = described.with_columns(_as_recorded(described, questions, own, index))
-    told = answers.with_columns(_places(questions["address"], answers["resolution"], places)).select(
+        described = described.with_columns(_as_recorded(described, questions.said, own, index))
+    told = answers.with_columns(_places(questions.said["address"], answers["resolution"], places)).select(
         "resolution", "gateway_id", "gateway_type", "forwarding_state", "aws_service", *PLACE_COLUMNS, "is_in_vpc",
         net=network_of(pl.col("resolution"), pl.col("is_on_premises")),
     )  # fmt: skip
@@ -41,18 +45,12 @@ def described_ends(
     return ends.with_columns(
         pl.selectors.by_name(_FEW).cast(pl.Categorical),
         pl.col("net").replace_strict(NETS, default=len(NETS), return_dtype=pl.UInt8),
-        pl.col("eni_id").cast(interfaces),
-        *(coded(ends[name]) for name in _MANY),
     )
 
 
-def _as_recorded(
-    described: pl.DataFrame, questions: pl.DataFrame, own: pl.Series, index: AddressIndex
-) -> list[pl.Expr]:
+def _as_recorded(described: pl.DataFrame, recorded: pl.DataFrame, own: pl.Series, index: AddressIndex) -> list[pl.Expr]:
     """What the record says of its own interface, where metadata does not say it or says another instance."""
-    said = questions.select(
-        pl.when(own).then(pl.col(f"said_{name}")).cast(described.schema[name]).alias(name) for name in SAID
-    )
+    said = recorded.select(pl.when(own).then(f"said_{name}").alias(name) for name in SAID)
     names = said.select("account_id").join(index.account_names, on="account_id", how="left", maintain_order="left")
     moved = (said["instance_id"] != described["instance_id"]).fill_null(False)
     columns: list[pl.Expr] = []

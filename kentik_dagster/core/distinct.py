@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
+Numbers = npt.NDArray[np.int64]
+# The number of what has none: a null, or what is not known.
+NONE = -1
 _LARGEST = 2**63 - 1
 # Keys of a range of so many times the rows are counted in a table of the range, which costs a quarter of hashing them.
 _DENSE = 4
@@ -20,6 +24,21 @@ def coded(text: pl.Series, categories: pl.Categories | None = None) -> pl.Series
     return text.cast(dtype)
 
 
+def texts(column: pl.Series) -> tuple[pl.Series, Numbers]:
+    """The distinct texts of a column of text or categories, and for each row the number of its own, NONE for null."""
+    if column.dtype == pl.String:
+        column = coded(column)
+    codes = column.to_physical()
+    size = 0 if codes.null_count() == len(codes) else int(str(codes.max())) + 1
+    places = codes.cast(pl.Int64).fill_null(size).to_numpy()
+    first = np.full(size + 1, NONE)
+    first[places[::-1]] = np.arange(len(places) - 1, -1, -1)
+    used = np.flatnonzero(first[:size] >= 0)
+    number = np.full(size + 1, NONE)
+    number[used] = np.arange(len(used))
+    return column.gather(first[used]).cast(pl.String), number[places]
+
+
 def numbered(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
     """The distinct rows in no order, and for each row the number of its distinct one (uint32).
 
@@ -28,53 +47,59 @@ def numbered(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
     Args:
         rows: columns of text, categories, instants, Booleans and whole numbers that are not negative.
     """
-    key = pl.repeat(0, rows.height, dtype=pl.Int64, eager=True)
-    size = 1  # keys are below it
-    for column in rows:
+    # Neighbours are often the same: only where a row differs from the one before is it looked at.
+    differs = pl.any_horizontal(pl.col(name).ne_missing(pl.col(name).shift()) for name in rows.columns)
+    begins = rows.select((differs | (pl.int_range(pl.len()) == 0)).alias("begins")).to_series()
+    runs = rows.select(pl.all().gather(begins.arg_true()))
+    key, size = np.zeros(runs.height, np.int64), 1  # keys are below the size
+    for column in runs:
         codes, count = _codes(column)
         if count == 1:
             continue
-        if size > 1 and size * count > min(_DENSE * rows.height, _LARGEST):
-            firsts, numbers = _numbered(key, size)
-            key, size = numbers.cast(pl.Int64), len(firsts)
+        if size * count > min(_DENSE * len(key), _LARGEST):
+            firsts, key = _numbered(key, size)
+            size = len(firsts)
         key, size = (codes if size == 1 else key * count + codes), size * count
     firsts, numbers = _numbered(key, size)
-    return rows.select(pl.all().gather(firsts)), numbers
+    run = begins.cast(pl.UInt32).cum_sum() - 1
+    return runs.select(pl.all().gather(firsts)), pl.Series(numbers).cast(pl.UInt32).gather(run)
 
 
-def _codes(column: pl.Series) -> tuple[pl.Series, int]:
+def numbered_keys(keys: Numbers, size: int) -> tuple[Numbers, Numbers]:
+    """A row of each distinct key, of whole numbers from 0 to below `size`; and for each row the number of its own."""
+    is_new = np.diff(keys, prepend=-1) != 0
+    begins = np.flatnonzero(is_new)
+    firsts, numbers = _numbered(keys[begins], size)
+    return begins[firsts], numbers[np.cumsum(is_new) - 1]
+
+
+def _codes(column: pl.Series) -> tuple[Numbers, int]:
     """Numbers from 0 for the values of a column, and how many there may be; nulls have a number, too."""
+    if column.null_count() == len(column):
+        return np.zeros(len(column), np.int64), 1
     if isinstance(column.dtype, pl.Datetime):
         moments = column.unique().drop_nulls().sort()
-        if len(moments) == 1 and not column.null_count():
-            return column, 1
         column = pl.select(pl.when(column.is_not_null()).then(moments.search_sorted(column))).to_series()
     elif isinstance(column.dtype, pl.String):
         column = coded(column)
     codes = column.to_physical().cast(pl.Int64)
-    largest = codes.max()
-    if largest is None:
-        return codes, 1
-    count = int(str(largest)) + 1
+    count = int(str(codes.max())) + 1
     if codes.null_count():
-        return codes.fill_null(count), count + 1
-    return codes, 1 if codes.min() == largest else count
+        return codes.fill_null(count).to_numpy(), count + 1
+    return codes.to_numpy(), 1 if codes.min() == count - 1 else count
 
 
-def _numbered(key: pl.Series, size: int) -> tuple[pl.Series, pl.Series]:
-    """The row at which each key, of those below `size`, appears first, and for each row which of the keys it has."""
-    if size <= _DENSE * len(key):
-        keys = key.to_numpy()
-        places = np.full(size, -1, np.int32)
-        places[keys[::-1]] = np.arange(len(keys) - 1, -1, -1, dtype=np.int32)
+def _numbered(keys: Numbers, size: int) -> tuple[Numbers, Numbers]:
+    """`numbered_keys` of keys that need not be alike next to each other."""
+    if size <= _DENSE * len(keys):
+        places = np.full(size, NONE)
+        places[keys] = np.arange(len(keys))
         there = np.flatnonzero(places >= 0)
-        first_rows = places[there]
-        places[there] = np.arange(len(there), dtype=np.int32)
-        return pl.Series(first_rows), pl.Series(places[keys].view(np.uint32))
-    # Neighbours often have the same key: only where it changes is it looked at.
-    run = key.rle_id()
-    begins = pl.Series(np.flatnonzero(np.diff(run.to_numpy(), prepend=-1)))
-    runs = pl.DataFrame({"key": key.gather(begins), "row": begins})
-    firsts = runs.unique("key", keep="first", maintain_order=True).with_row_index("number")
-    numbers = runs.join(firsts.select("key", "number"), on="key", how="left", maintain_order="left")["number"]
-    return firsts["row"], numbers.gather(run)
+        firsts = places[there]
+        places[there] = np.arange(len(there))
+        return firsts, places[keys]
+    order = np.argsort(keys)
+    is_new = np.diff(keys[order], prepend=-1) != 0
+    numbers = np.empty(len(keys), np.int64)
+    numbers[order] = np.cumsum(is_new) - 1
+    return order[is_new], numbers

@@ -13,7 +13,8 @@ from kentik_dagster.core.address_index import AddressIndex
 from kentik_dagster.core.applications import application
 from kentik_dagster.core.described_ends import Places, described_ends
 from kentik_dagster.core.distinct import coded
-from kentik_dagster.core.end_questions import SIDES, end_questions, is_own, network_instants, seen_at
+from kentik_dagster.core.end_questions import SIDES, end_questions, is_own
+from kentik_dagster.core.moments import network_instants
 from kentik_dagster.core.observation import observed_places
 from kentik_dagster.core.resolution import resolve
 from kentik_dagster.core.schemas import polars_schema, require
@@ -68,13 +69,14 @@ def enriched_flows(flows: pl.DataFrame, known: Knowledge) -> pl.DataFrame:
         **is_own(),
     )
     records = records.with_columns(network_instants(records["moment"], known.index))
-    records = records.with_columns(seen_at(records, known.index))
     places, place = observed_places(records, known.index)
-    questions, numbers = end_questions(records.with_columns(place=place), places, known.index)
-    ends = described_ends(
-        questions, resolve(questions, known.index), known.index, known.places, records["interface_id"].dtype
-    )
-    described = [ends.select(pl.all().gather(numbers[side]).name.prefix(f"{side}_")) for side in SIDES]
+    questions = end_questions(records.with_columns(place=place), places, known.index)
+    answers = resolve(questions.asked, known.index)
+    ends = described_ends(questions, answers, known.index, known.places)
+    # Behind the last one is that of the records that have none.
+    ends = pl.concat([ends, ends.clear(1)], rechunk=True)
+    number = {side: questions.of[side].fill_null(ends.height - 1) for side in SIDES}
+    described = [ends.select(pl.all().gather(number[side]).name.prefix(f"{side}_")) for side in SIDES]
     observed = places.select(pl.selectors.starts_with("observing_")).with_columns(
         places["eni_type"].cast(pl.Categorical).alias("place_eni_type")
     )
@@ -104,7 +106,7 @@ def with_categories(flows: pl.DataFrame) -> pl.DataFrame:
 
     What has been given categories once is returned as it is.
     """
-    absent = [name for name in (*_ADDRESSES, "interface_id") if name not in flows.columns]
+    absent = [name for name in (*_ADDRESSES, "interface_id", "instance_id") if name not in flows.columns]
     flows = flows.with_columns(pl.lit(None, pl.String).alias(name) for name in absent)
     addresses = pl.Categories.random()
     texts = [column for column in flows if column.dtype == pl.String]

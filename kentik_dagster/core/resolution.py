@@ -9,33 +9,65 @@ give a wrong owner.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 
+import numpy as np
 import polars as pl
 
-from kentik_dagster.core.address_index import AddressIndex
-from kentik_dagster.core.addresses import address_numbers
-from kentik_dagster.core.schemas import require
+from kentik_dagster.core.address_index import AddressIndex, Owners
+from kentik_dagster.core.codes import Flags, gathered
+from kentik_dagster.core.distinct import NONE, Numbers
 from kentik_dagster.core.topology import Topology
 
-QUESTION = ("vpc_id", "via", "address", "own_eni_id", "is_disputed", "at", "instant")
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
 ANSWER = pl.Schema({
-    "owner": pl.UInt32(), "resolution": pl.String(), "is_on_premises": pl.Boolean(), "is_in_vpc": pl.Boolean(),
-    "gateway_id": pl.String(),
-    "gateway_type": pl.String(), "forwarding_state": pl.String(), "aws_service": pl.String(),
+    "owner": pl.UInt32(), "resolution": pl.Categorical(), "is_on_premises": pl.Boolean(), "is_in_vpc": pl.Boolean(),
+    "gateway_id": pl.Categorical(), "gateway_type": pl.Categorical(), "forwarding_state": pl.Categorical(),
+    "aws_service": pl.Categorical(),
 })  # fmt: skip
+# How an end may be resolved, by number; 0: not yet.
+_WORDS = (None, "exact", "earliest", "external", "ambiguous", "unknown")
+_OPEN, _EXACT, _EARLIEST, _EXTERNAL, _AMBIGUOUS, _UNKNOWN = range(len(_WORDS))
 
 
-def resolve(questions: pl.DataFrame, index: AddressIndex) -> pl.DataFrame:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Questions, each once: who had an address at a moment, as seen from somewhere.
+
+    VPCs, route tables, interfaces and addresses are numbers of `AddressIndex.codes`, NONE where they are not known.
+
+    Attributes:
+        vpc: of the record.
+        via: the route table of the record's subnet, or the transit gateway that recorded.
+        address: the address.
+        cut: the same, as a number of `AddressIndex.cuts`.
+        at: when it is looked up, in microseconds.
+        instant: when the network is looked at; there are few.
+        are_own: the address is that of the interface that recorded.
+        own: that interface.
+        are_disputed: the record speaks for its interface, of which nothing is known: nobody else is named.
+        are_internet: the address is no private one.
+    """
+
+    vpc: Numbers
+    via: Numbers
+    address: Numbers
+    cut: Numbers
+    at: Numbers
+    instant: pl.Series
+    are_own: Flags
+    own: Numbers
+    are_disputed: Flags
+    are_internet: Flags
+
+    def take(self, rows: Numbers) -> Asked:
+        """Some of the questions."""
+        return Asked(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
+
+
+def resolve(asked: Asked, index: AddressIndex) -> pl.DataFrame:
     """Answer who had each address.
-
-    Args:
-        questions: one row per distinct question: `vpc_id` (null: the record's VPC is not known), `via` (the route table
-            of the record's subnet, or the transit gateway that recorded; null: not known), `address`, `own_eni_id`
-            (the interface that recorded, where the address is its own; else null), `is_disputed` (the record speaks for
-            its interface, of which nothing is known: nobody else is named), `at` (UTC, at which the address is looked
-            up), `instant` (at which the network is; there are few).
 
     Returns:
         One row per question, in the same order: `owner` (a row of `index.owners`, null unless found),
@@ -45,168 +77,137 @@ def resolve(questions: pl.DataFrame, index: AddressIndex) -> pl.DataFrame:
         has it); `gateway_id`, `gateway_type` and `forwarding_state`
         of the route to it (null inside the VPC); and `aws_service`, in whose address ranges it lies.
     """
-    require(questions, *QUESTION, by="resolve")
-    asked = (
-        questions.with_row_index("question")
-        .join(address_numbers(questions["address"]), on="address", how="left", maintain_order="left")
-        .sort("instant", maintain_order=True)
-    )
-    answered = [
-        _at(part, index, index.topology(part["instant"][0]))
-        for part in asked.partition_by("instant", maintain_order=True)
+    numbered = pl.DataFrame({"instant": asked.instant}).with_row_index("row")
+    parts = numbered.partition_by("instant", as_dict=True, maintain_order=True)
+    if len(parts) == 1:
+        return _Answers(asked, index, index.topology(asked.instant[0])).frame()
+    answers = [pl.DataFrame(schema=ANSWER)] + [
+        _Answers(asked.take(part["row"].to_numpy()), index, index.topology(instant)).frame()
+        for (instant,), part in parts.items()
     ]
-    if not answered:
-        return pl.DataFrame(schema=ANSWER)
-    return pl.concat(answered).sort("question").select(ANSWER.names())
+    order = pl.concat([numbered["row"].clear(), *(part["row"] for part in parts.values())]).arg_sort()
+    return pl.concat(answers).select(pl.all().gather(order))
 
 
-_FLAGS = ("is_on_premises", "is_in_vpc")
+class _Answers:
+    """The questions of one instant, answered step by step; each step is for those that are open."""
+
+    def __init__(self, asked: Asked, index: AddressIndex, topology: Topology) -> None:
+        self._asked, self._index, self._topology = asked, index, topology
+        count = len(asked.at)
+        self._owner = np.full(count, NONE)
+        self._resolution = np.zeros(count, np.int64)
+        self._is_on_premises, self._is_in_vpc = np.zeros(count, bool), np.zeros(count, bool)
+        self._route = np.full(count, NONE)
+        self._own_ends()
+        rows = self._open()
+        self._in_vpc(rows, asked.vpc[rows], np.ones(len(rows), bool), ends_search=True)
+        self._along_routes()
+        self._in_reach()
+        self._anywhere()
+        rows = self._open()
+        self._say(rows, np.where(asked.are_internet[rows], _EXTERNAL, _UNKNOWN))
+        is_denied = asked.are_disputed & (self._owner >= 0)
+        self._resolution[is_denied], self._owner[is_denied] = _AMBIGUOUS, NONE
+
+    def frame(self) -> pl.DataFrame:
+        """The columns of ANSWER."""
+        words = pl.Series(_WORDS, dtype=pl.Categorical)
+        service = np.full(len(self._owner), NONE)
+        outside = np.flatnonzero(self._resolution == _EXTERNAL)
+        service[outside] = self._topology.service(self._asked.cut[outside])
+        return pl.DataFrame({
+            "owner": gathered(self._owner),
+            "resolution": words.gather(self._resolution),
+            "is_on_premises": self._is_on_premises,
+            "is_in_vpc": self._is_in_vpc,
+            **self._topology.routes.select(pl.all().gather(gathered(self._route))).to_dict(),
+            "aws_service": self._topology.services.gather(gathered(service)),
+        })  # fmt: skip
+
+    def _open(self) -> Numbers:
+        return np.flatnonzero(self._resolution == _OPEN)
+
+    def _say(self, rows: Numbers, resolution: Numbers, owner: Numbers | int = NONE) -> None:
+        self._resolution[rows], self._owner[rows] = resolution, owner
+
+    def _own_ends(self) -> None:
+        """The interface that recorded is the owner, whatever is known of it."""
+        rows = np.flatnonzero(self._asked.are_own)
+        found = self._index.interface(self._asked.own[rows], self._asked.at[rows])
+        self._say(rows, _word(found.are_earliest), found.row)
+
+    def _in_vpc(self, rows: Numbers, vpc: Numbers, are_ours: Flags, *, ends_search: bool) -> None:
+        """Who had the address in a VPC, which is one of ours or not.
+
+        Args:
+            ends_search: an address that nobody had is `unknown` if the VPC's ranges hold it; else it always is.
+        """
+        at, cut = self._asked.at[rows], self._asked.cut[rows]
+        had = self._index.at_place(vpc, self._asked.address[rows], at)
+        resolution, owner = _of_owners(had), np.where(had.are_several, NONE, had.row)
+        nobody = np.flatnonzero(resolution == _OPEN)
+        by_range = self._index.interface(self._topology.delegates(vpc[nobody], cut[nobody]), at[nobody])
+        owner[nobody] = by_range.row
+        held = self._topology.holds(vpc[nobody], cut[nobody]) if ends_search else np.ones(len(nobody), bool)
+        otherwise = np.where(held, _UNKNOWN, _OPEN)
+        resolution[nobody] = np.where(by_range.row >= 0, _word(by_range.are_earliest), otherwise)
+        self._say(rows, resolution, owner)
+        self._is_in_vpc[rows] = are_ours & (resolution != _OPEN)
+
+    def _along_routes(self) -> None:
+        """Where the most specific route of the record's subnet leads: into one VPC, or out of AWS."""
+        rows = self._open()
+        cut = self._asked.cut[rows]
+        lead = self._topology.leads(self._asked.vpc[rows], self._asked.via[rows], cut)
+        self._route[rows] = lead.route
+        # Some routes lead to more than is there: a VPC is not meant if its ranges are known and do not hold it.
+        is_meant = self._topology.holds(lead.target, cut) | ~self._topology.are_known(lead.target)
+        inside = (lead.target >= 0) & is_meant
+        self._in_vpc(rows[inside], lead.target[inside], lead.target_is_ours[inside], ends_search=False)
+        outside = ~inside & lead.is_on_premises
+        self._say(rows[outside], np.full(outside.sum(), _EXTERNAL))
+        self._is_on_premises[rows[outside]] = True
+        service = ~inside & ~outside & lead.is_endpoint & self._asked.are_internet[rows]
+        self._say(rows[service], np.full(service.sum(), _EXTERNAL))
+
+    def _in_reach(self) -> None:
+        """The questions whose address a VPC in reach holds; two such VPCs make them ambiguous."""
+        rows = self._open()
+        vpc, cut = self._asked.vpc[rows], self._asked.cut[rows]
+        held = self._topology.reachable(vpc, cut)
+        self._resolution[rows[held.are_several]] = _AMBIGUOUS
+        self._is_in_vpc[rows[held.are_several]] = True
+        one = held.vpc >= 0
+        self._in_vpc(rows[one], held.vpc[one], self._topology.are_ours(held.vpc[one]), ends_search=False)
+        behind = ~one & ~held.are_several & self._topology.are_on_premises(vpc, cut)
+        self._resolution[rows[behind]] = _EXTERNAL
+        self._is_on_premises[rows[behind]] = True
+
+    def _anywhere(self) -> None:
+        """The questions for which one interface of the organization had the address, and nothing speaks for another.
+
+        A private address is asked for only where the record's VPC is known, so that it is known not to lie in it.
+        """
+        rows = self._open()
+        rows = rows[self._asked.are_internet[rows] | self._topology.were_ever(self._asked.vpc[rows])]
+        had = self._index.at_address(self._asked.address[rows], self._asked.at[rows])
+        found = np.flatnonzero(had.row >= 0)
+        rows, had = rows[found], had.take(found)
+        holders = self._topology.holders(self._asked.cut[rows])
+        its_vpc = self._index.owner_vpcs[had.row]
+        is_clear = ~had.are_several & ~holders.are_several & ((holders.vpc == NONE) | (holders.vpc == its_vpc))
+        self._say(rows, np.where(is_clear, _word(had.are_earliest), _AMBIGUOUS), np.where(is_clear, had.row, NONE))
+        self._is_in_vpc[rows] = True
 
 
-class _Open:
-    """Questions of which some are answered already."""
-
-    def __init__(self, asked: pl.DataFrame) -> None:
-        self.asked = asked.with_columns(pl.lit(False).alias(flag) for flag in _FLAGS).with_columns(
-            owner=pl.lit(None, pl.UInt32), resolution=pl.lit(None, pl.String)
-        )
-
-    def rest(self) -> pl.DataFrame:
-        """The questions without an answer, with the `row` that an answer has to name."""
-        open_ = self.asked.with_row_index("row").filter(pl.col("resolution").is_null())
-        return open_.drop("owner", "resolution", *_FLAGS)
-
-    def deny(self) -> None:
-        """Name nobody for the questions that are disputed."""
-        denied = pl.col("is_disputed") & pl.col("owner").is_not_null()
-        self.asked = self.asked.with_columns(
-            owner=pl.when(~denied).then("owner"),
-            resolution=pl.when(denied).then(pl.lit("ambiguous")).otherwise("resolution"),
-        )
-
-    def say(self, answers: pl.DataFrame) -> None:
-        """Note answers: `row`, `resolution`, and if there is one, `owner` and the flags."""
-        said = answers.rename({name: f"said_{name}" for name in answers.columns if name != "row"})
-        columns = [name for name in ("owner", "resolution", *_FLAGS) if name in answers.columns]
-        self.asked = (
-            self.asked.with_row_index("row")
-            .join(said, on="row", how="left", maintain_order="left")
-            .with_columns(pl.coalesce(f"said_{name}", name).alias(name) for name in columns)
-            .drop("row", *(f"said_{name}" for name in columns))
-        )
+def _word(are_earliest: Flags) -> Numbers:
+    return np.where(are_earliest, _EARLIEST, _EXACT)
 
 
-def _at(asked: pl.DataFrame, index: AddressIndex, topology: Topology) -> pl.DataFrame:
-    """The questions of one instant, answered."""
-    ends = _Open(asked)
-    ends.say(_own_ends(ends.rest(), index))
-    ends.say(_in_vpc(ends.rest().with_columns(scope="vpc_id", is_ours=pl.lit(True)), index, topology, ends_search=True))
-    rest = ends.rest()
-    routed = pl.concat([rest.select("row"), topology.routed(rest)], how="horizontal")
-    ends.say(_along_routes(rest, routed, index, topology))
-    ends.say(_in_reach(ends.rest(), index, topology))
-    ends.say(_anywhere(ends.rest(), index, topology))
-    rest = ends.rest()
-    word = pl.when(pl.col("is_internet")).then(pl.lit("external")).otherwise(pl.lit("unknown"))
-    ends.say(rest.select("row", resolution=word))
-    ends.deny()
-    gateways = routed.select("row", "gateway_id", "gateway_type", "forwarding_state")
-    return (
-        ends.asked.with_row_index("row")
-        .join(gateways, on="row", how="left", maintain_order="left")
-        .with_columns(aws_service=pl.when(pl.col("resolution") == "external").then(topology.services(ends.asked)))
-        .select("question", *ANSWER.names())
-    )
-
-
-def _own_ends(rest: pl.DataFrame, index: AddressIndex) -> pl.DataFrame:
-    """The interface that recorded is the owner, whatever is known of it."""
-    own = rest.filter(pl.col("own_eni_id").is_not_null())
-    found = index.interface(own.select(pl.col("own_eni_id").alias("eni_id"), "at"))
-    word = pl.when(found["is_earliest"]).then(pl.lit("earliest")).otherwise(pl.lit("exact"))
-    return own.select("row", owner=found["owner"], resolution=word)
-
-
-def _in_vpc(asked: pl.DataFrame, index: AddressIndex, topology: Topology, *, ends_search: bool) -> pl.DataFrame:
-    """Who had the address in the VPC of column `scope`, which is one of ours or not (`is_ours`).
-
-    Args:
-        ends_search: an address that nobody had is `unknown` if the VPC's ranges hold it; else it always is.
-    """
-    places = asked.select(pl.col("scope").alias("vpc_id"), "address", "at")
-    found = index.at_place(places)
-    had = asked.with_row_index("asked").join(found, on="asked", how="left", maintain_order="left")
-    ranges = topology.delegated(asked, scope="scope")
-    delegated = index.interface(ranges.with_columns(at=asked["at"]))
-    by_range = pl.when(delegated["is_earliest"]).then(pl.lit("earliest")).otherwise(pl.lit("exact"))
-    is_held = topology.is_own(places.with_columns(number=asked["number"])) if ends_search else pl.lit(True)
-    return had.select(
-        "row",
-        owner=pl.when(pl.col("owners") == 1)
-        .then("owner")
-        .when(pl.col("owners").is_null())
-        .then(delegated["owner"]),
-        resolution=pl.when(pl.col("owners") > 1)
-        .then(pl.lit("ambiguous"))
-        .when(pl.col("owners") == 1)
-        .then("word")
-        .when(delegated["owner"].is_not_null())
-        .then(by_range)
-        .when(is_held)
-        .then(pl.lit("unknown")),
-        is_in_vpc="is_ours",
-    ).drop_nulls("resolution")  # fmt: skip
-
-
-def _along_routes(rest: pl.DataFrame, routed: pl.DataFrame, index: AddressIndex, topology: Topology) -> pl.DataFrame:
-    """Where the most specific route of the record's subnet leads: into one VPC, or out of AWS."""
-    to = rest.with_columns(scope=routed["target_vpc_id"], is_ours=routed["target_is_ours"])
-    leads = to.filter(pl.col("scope").is_not_null())
-    # Some routes lead to more than is there: a VPC whose ranges are known, and do not hold the address, is not meant.
-    known = leads["scope"].is_in(topology.known_vpcs.implode())
-    holds = topology.is_own(leads.select(pl.col("scope").alias("vpc_id"), "number"))
-    inside = _in_vpc(leads.filter(holds | ~known), index, topology, ends_search=False)
-    outside = rest.filter(routed["is_on_premises"]).select(
-        "row", owner=pl.lit(None, pl.UInt32), resolution=pl.lit("external"), is_on_premises=pl.lit(True)
-    )
-    is_service = (routed["gateway_type"] == "vpc_endpoint").fill_null(False) & rest["is_internet"].fill_null(False)
-    services = rest.filter(is_service).select("row", resolution=pl.lit("external"))
-    return pl.concat([inside, outside, services], how="diagonal").unique("row", keep="first", maintain_order=True)
-
-
-def _in_reach(rest: pl.DataFrame, index: AddressIndex, topology: Topology) -> pl.DataFrame:
-    """The questions whose address a VPC in reach holds, answered; two such VPCs make them ambiguous."""
-    held = topology.reachable(rest.select("row", "vpc_id", "number"))
-    one = rest.join(held.filter(pl.col("targets") == 1).select("row", scope="target_vpc_id"), on="row", how="inner")
-    several = held.filter(pl.col("targets") > 1).select("row", resolution=pl.lit("ambiguous"), is_in_vpc=pl.lit(True))
-    inside = _in_vpc(one.with_columns(is_ours=topology.is_ours(one["scope"])), index, topology, ends_search=False)
-    behind = rest.filter(topology.is_on_premises(rest.select("row", "vpc_id", "number")))
-    outside = behind.join(held, on="row", how="anti").select(
-        "row", resolution=pl.lit("external"), is_on_premises=pl.lit(True)
-    )
-    return pl.concat([inside, several, outside], how="diagonal")
-
-
-def _anywhere(rest: pl.DataFrame, index: AddressIndex, topology: Topology) -> pl.DataFrame:
-    """The questions for which one interface of the organization had the address, and nothing speaks for another.
-
-    A private address is asked for only where the record's VPC is known, so that it is known not to lie in it.
-    """
-    is_known = pl.col("vpc_id").is_in(topology.vpcs_ever.implode()).fill_null(False)
-    asked = rest.filter(pl.col("is_internet").fill_null(False) | is_known)
-    found = index.at_address(asked.select("address", "at"))
-    holders = pl.concat([asked.select("row"), topology.holders(asked)], how="horizontal").with_row_index("asked")
-    told = holders.join(found, on="asked", how="inner", maintain_order="left")
-    its_vpc = index.owners["vpc_id"].gather(told["owner"]).cast(pl.String)
-    is_clear = (pl.col("owners") == 1) & (
-        (pl.col("holders") == 0) | ((pl.col("holders") == 1) & (pl.col("holder") == its_vpc).fill_null(False))
-    )
-    return told.select(
-        "row",
-        owner=pl.when(is_clear).then("owner"),
-        resolution=pl.when(is_clear).then("word").otherwise(pl.lit("ambiguous")),
-        is_in_vpc=pl.lit(True),
-    )
+def _of_owners(had: Owners) -> Numbers:
+    """The resolution where somebody had the address, else _OPEN."""
+    return np.where(had.row < 0, _OPEN, np.where(had.are_several, _AMBIGUOUS, _word(had.are_earliest)))
 
 
 def instants(index: AddressIndex, moments: pl.Series) -> pl.Series:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
 import polars as pl
 
 from kentik_dagster.core.addresses import address_numbers
+from kentik_dagster.core.distinct import numbered
 from kentik_dagster.core.schemas import require
 from kentik_dagster.core.traffic import FOUND
 
@@ -52,18 +54,17 @@ def _ends(enriched: pl.DataFrame, *also: str) -> pl.DataFrame:
 
 def _counts(enriched: pl.DataFrame, side: str, also: Sequence[str]) -> pl.DataFrame:
     """Ends of one side by `vpc_id` and `resolution`, those that are not resolved by `address`, too; all text."""
-    resolution = f"{side}_resolution"
-    ends = enriched.select(
-        *also,
-        pl.col("observing_vpc_id").alias("vpc_id"),
-        pl.col(resolution).alias("resolution"),
-        pl.coalesce(f"{side}_pkt_addr", f"{side}_addr").alias("address"),
-    ).drop_nulls("resolution")
-    is_resolved = ~pl.col("resolution").is_in(UNRESOLVED)
-    resolved = ends.filter(is_resolved).group_by(*also, "vpc_id", "resolution").len("ends")
-    others = ends.filter(~is_resolved).group_by(*also, "vpc_id", "resolution", "address").len("ends")
+    place = (*also, "vpc_id", "resolution")
+    ends = enriched.select(*also, vpc_id="observing_vpc_id", resolution=f"{side}_resolution")
+    once, number = numbered(ends)
+    is_unresolved = once["resolution"].is_in(UNRESOLVED).fill_null(False)
+    counts = np.bincount(number.to_numpy(), minlength=once.height).astype(np.uint32)
+    resolved = once.with_columns(ends=pl.Series(counts)).filter(~is_unresolved).drop_nulls("resolution")
+    address = pl.coalesce(f"{side}_pkt_addr", f"{side}_addr").alias("address")
+    others = pl.concat([ends, enriched.select(f"{side}_pkt_addr", f"{side}_addr")], how="horizontal")
+    others = others.filter(is_unresolved.gather(number)).with_columns(address).group_by(*place, "address").len("ends")
     both = pl.concat([resolved, others], how="diagonal")
-    return both.select(pl.col(*also, "vpc_id", "resolution", "address").cast(pl.String), "ends")
+    return both.select(pl.col(*place, "address").cast(pl.String), "ends")
 
 
 def together(counts: Iterable[pl.DataFrame]) -> pl.DataFrame:

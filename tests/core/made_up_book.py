@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
 from kentik_dagster.catalog.tables import TABLES
-from kentik_dagster.core.address_index import AddressIndex
-from kentik_dagster.core.resolution import resolve
+from kentik_dagster.core.address_index import AddressIndex, microseconds
+from kentik_dagster.core.addresses import address_numbers
+from kentik_dagster.core.resolution import Asked, resolve
 from kentik_dagster.core.schemas import polars_schema
 
 BOOK = polars_schema(TABLES["address_book"])
@@ -22,6 +23,8 @@ QUESTIONS = pl.Schema(
         **dict.fromkeys(("at", "instant"), BOOK["valid_from"]),
     }
 )
+# VPC, route table, address, its interface if the record speaks for it, disputed, moments of address and network.
+FullQuestion = tuple[str | None, str | None, str | None, str | None, bool, datetime, datetime]
 Question = tuple[str | None, str | None, int]  # VPC, address, minute
 Answer = tuple[str, str | None, str | None]  # resolution, interface, VPC
 
@@ -113,19 +116,42 @@ def index(facts: tuple[Fact, ...]) -> AddressIndex:
     return AddressIndex(book(facts))
 
 
+def asked(questions: Iterable[FullQuestion], known: AddressIndex) -> Asked:
+    """The questions as numbers of the index."""
+    frame = pl.DataFrame(list(questions), schema=QUESTIONS, orient="row")
+    numbers = frame.join(address_numbers(frame["address"]), on="address", how="left", maintain_order="left")
+    vpc, via, address, own = (known.codes.of(frame[name]) for name in ("vpc_id", "via", "address", "own_eni_id"))
+    return Asked(
+        vpc=vpc, via=via, address=address, own=own,
+        cut=known.cuts.of(numbers["number"]),
+        at=microseconds(frame["at"], 0),
+        instant=frame["instant"],
+        are_own=frame["own_eni_id"].is_not_null().to_numpy(),
+        are_disputed=frame["is_disputed"].to_numpy(),
+        are_internet=numbers["is_internet"].fill_null(False).to_numpy(),
+    )  # fmt: skip
+
+
+def edges(known: AddressIndex, column: str, names: Sequence[str], begin: int, end: int) -> list[tuple[str, datetime]]:
+    """When each address or interface (`column`) changed after one minute and until another, in order."""
+    codes = known.codes.of(pl.Series(names))
+    changes = {"address": known.address_changes, "eni_id": known.interface_changes}[column]
+    changed, instants = changes(*microseconds(pl.Series([at(begin), at(end)], dtype=BOOK["valid_from"]), 0))
+    name_of = dict(zip(codes.tolist(), names, strict=True))
+    times = pl.Series(instants).cast(BOOK["valid_from"])
+    return sorted(
+        {(name_of[code], when) for code, when in zip(changed.tolist(), times, strict=True) if code in name_of}
+    )
+
+
 def answers(facts: Iterable[Fact], questions: Collection[Question]) -> dict[Question, Answer]:
     """The answer to each question."""
-    asked = list(questions)
-    frame = pl.DataFrame(
-        [(vpc, None, address, None, False, at(minute), at(minute)) for vpc, address, minute in asked],
-        schema=QUESTIONS,
-        orient="row",
-    )
     known = index(tuple(facts))
-    resolved = resolve(frame, known)
+    each = [(vpc, None, address, None, False, at(minute), at(minute)) for vpc, address, minute in questions]
+    resolved = resolve(asked(each, known), known)
     owners = known.owners.select("eni_id", "vpc_id").select(pl.all().cast(pl.String).gather(resolved["owner"]))
-    assert resolved.height == len(asked)
-    return dict(zip(asked, zip(resolved["resolution"], *owners.get_columns(), strict=True), strict=True))
+    assert resolved.height == len(questions)
+    return dict(zip(questions, zip(resolved["resolution"], *owners.get_columns(), strict=True), strict=True))
 
 
 def answer(

@@ -17,7 +17,7 @@ from kentik_dagster.core.network import Scope, new_changes
 from kentik_dagster.core.resolution import resolve
 from kentik_dagster.core.resources import resources
 from kentik_dagster.core.schemas import no_rows
-from tests.core.made_up_book import QUESTIONS
+from tests.core.made_up_book import asked
 
 PAYMENTS, PLATFORM = "111122223333", "444455556666"
 OPERATION = {operation.resource_type: operation for operation in OPERATIONS}
@@ -69,7 +69,7 @@ class Log:
         """What resolution says of an address, with `eni_id` instead of `owner`."""
         question = (vpc, via, address, None, False, at(minute), at(minute))
         index = self.index()
-        found = resolve(pl.DataFrame([question], schema=QUESTIONS, orient="row"), index)
+        found = resolve(asked([question], index), index)
         eni_id = index.owners["eni_id"].cast(pl.String).gather(found["owner"])
         return found.drop("owner").with_columns(eni_id=eni_id).row(0, named=True)
 

@@ -23,7 +23,7 @@ from kentik_dagster.core.network import Scope, new_changes
 from kentik_dagster.core.resolution import resolve
 from kentik_dagster.core.resources import resources
 from kentik_dagster.core.schemas import no_rows
-from tests.core.made_up_book import QUESTIONS, at
+from tests.core.made_up_book import asked, at
 
 FOLDERS = (
     "hybrid-cloud-aws", "test-direct-connect-gateway", "test-load-balancer", "test-public-subnet", "test-subnet",
@@ -62,7 +62,7 @@ class Sample:
     def asked(self, questions: Iterable[tuple[str | None, str | None, str]], when: datetime) -> list[dict[str, Any]]:
         """The answers, with what is known of the owner, to questions of a VPC, a route table and an address."""
         rows = [(vpc, via, address, None, False, when, when) for vpc, via, address in questions]
-        found = resolve(pl.DataFrame(rows, schema=QUESTIONS, orient="row"), self.index)
+        found = resolve(asked(rows, self.index), self.index)
         owners = self.index.owners.select("vpc_id", "address", "eni_id", "subnet_id", "account_id", "instance_id")
         return pl.concat(
             [found.drop("owner"), owners.select(pl.all().gather(found["owner"]))], how="horizontal"

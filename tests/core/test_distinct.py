@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kentik_dagster.core import distinct
-from kentik_dagster.core.distinct import coded, numbered
+from kentik_dagster.core.distinct import coded, numbered, numbered_keys, texts
 
 _NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 _ROWS = st.lists(
@@ -75,3 +76,24 @@ def test_categories_say_what_the_text_says(values: list[str | None]) -> None:
 
     assert isinstance(codes.dtype, pl.Categorical)
     assert codes.to_list() == values
+
+
+@given(st.lists(st.integers(0, 2**40)) | st.lists(st.integers(0, 3)), st.sampled_from([0, 1, 2**20]))
+def test_each_key_has_a_row_of_its_own(keys: list[int], dense: int) -> None:
+    array = np.array(keys, dtype=np.int64)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(distinct, "_DENSE", dense if max(keys, default=0) < 2**20 else 0)
+        rows, numbers = numbered_keys(array, max(keys, default=0) + 1)
+
+    assert len(rows) == len(set(keys))
+    assert array[rows][numbers].tolist() == keys
+
+
+@given(st.lists(st.sampled_from(["", "a", "b", "10.0.0.1"]) | st.none()), st.booleans())
+def test_each_text_is_told_by_its_number(words: list[str | None], are_categories: bool) -> None:
+    column = pl.Series(words, dtype=pl.Categorical(pl.Categories.random()) if are_categories else pl.String)
+
+    once, numbers = texts(column)
+
+    assert sorted(once) == sorted({word for word in words if word is not None})
+    assert [None if number < 0 else once[number] for number in numbers.tolist()] == words

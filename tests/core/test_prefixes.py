@@ -5,26 +5,32 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 
+import numpy as np
 import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kentik_dagster.core.addresses import address_numbers, ranges
-from kentik_dagster.core.prefixes import Pieces
+from kentik_dagster.core.distinct import NONE
+from kentik_dagster.core.prefixes import Cuts, Pieces
 
 Prefix = tuple[str, str, int]  # scope, CIDR block, place
 
 
 def held(prefixes: Sequence[Prefix], asked: Sequence[tuple[str | None, str | None]]) -> list[tuple[int | None, int]]:
     """The place and the number of places that hold each address."""
-    blocks = pl.DataFrame(
-        prefixes, schema={"scope": pl.String, "cidr_block": pl.String, "place": pl.UInt32}, orient="row"
-    )
+    scopes = {scope: number for number, scope in enumerate(sorted({scope for scope, _, _ in prefixes}))}
+    rows = [(scopes[scope], block, place) for scope, block, place in prefixes]
+    blocks = pl.DataFrame(rows, schema={"scope": pl.Int64, "cidr_block": pl.String, "place": pl.Int64}, orient="row")
     known = blocks.join(ranges(blocks["cidr_block"]), on="cidr_block")
-    questions = pl.DataFrame(asked, schema={"scope": pl.String, "address": pl.String}, orient="row")
-    numbers = address_numbers(questions["address"])
-    found = Pieces(known).of(questions.join(numbers, on="address", how="left", maintain_order="left"))
-    return list(found.iter_rows())
+    addresses = pl.DataFrame({"address": [address for _, address in asked]}, schema={"address": pl.String})
+    numbers = addresses.join(address_numbers(addresses["address"]), on="address", how="left", maintain_order="left")
+    cuts = Cuts(known)
+    found = Pieces(known, cuts).of(
+        np.array([scopes.get(scope or "", NONE) for scope, _ in asked]), cuts.of(numbers["number"])
+    )
+    places = [None if place == NONE else place for place in found.place.tolist()]
+    return list(zip(places, found.places.tolist(), strict=True))
 
 
 def test_the_most_specific_prefix_of_the_scope_counts() -> None:
@@ -47,6 +53,14 @@ def test_a_default_route_of_one_family_says_nothing_of_the_other() -> None:
 
     assert held([("rtb-1", "::/0", 6)], asked) == [(None, 0), (6, 1)]
     assert held([("rtb-1", "0.0.0.0/0", 4)], asked) == [(4, 1), (None, 0)]
+
+
+def test_a_prefix_that_ends_among_the_addresses_of_the_other_family_says_nothing_of_them() -> None:
+    around = [("rtb-1", "::fffe:0:0/95", 6)]
+
+    assert held(around, [("rtb-1", "10.0.0.1"), ("rtb-1", "::fffe:0:1"), ("rtb-1", "2001:db8::1")]) == [
+        (None, 0), (6, 1), (None, 0),
+    ]  # fmt: skip
 
 
 def test_what_is_no_address_or_has_no_scope_is_held_by_nothing() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from kentik_dagster.core.address_index import AddressIndex
 from kentik_dagster.core.resolution import instants, resolve
-from tests.core.made_up_book import BOOK, QUESTIONS, Has, Holds, Peered, answer, at, book
+from tests.core.made_up_book import BOOK, Has, Holds, Peered, answer, asked, at, book, edges
 
 MINE = Has("vpc-1", eni="eni-1", address="10.0.0.1")
 THEIRS = Has("vpc-2", eni="eni-2", address="10.0.0.1")
@@ -159,7 +159,9 @@ def test_ipv6_is_found_as_ipv4_is() -> None:
 
 
 def test_no_questions_have_no_answers() -> None:
-    assert resolve(pl.DataFrame(schema=QUESTIONS), AddressIndex(book([MINE]))).is_empty()
+    known = AddressIndex(book([MINE]))
+
+    assert resolve(asked([], known), known).is_empty()
     assert answer() == ("unknown", NOBODY)
 
 
@@ -186,8 +188,7 @@ def test_what_happens_to_an_address_concerns_that_address_alone() -> None:
         Has("vpc-1", eni="eni-1", address=address, begin=minute)
         for minute, address in ((1, "10.0.0.1"), (2, "10.0.0.2"))
     ]
-    asked = pl.DataFrame({"address": ["10.0.0.1", "10.0.0.3"]})
 
-    edges = AddressIndex(book(facts)).edges_of(asked, "address", at(0), at(9))
+    changed = edges(AddressIndex(book(facts)), "address", ["10.0.0.1", "10.0.0.3"], begin=0, end=9)
 
-    assert edges.rows() == [("10.0.0.1", at(1))]
+    assert changed == [("10.0.0.1", at(1))]

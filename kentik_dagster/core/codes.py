@@ -1,0 +1,112 @@
+"""Texts as numbers, so that what is looked up by them is compared, sorted and searched for as numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from kentik_dagster.core.distinct import NONE, Numbers, texts
+
+Flags = npt.NDArray[np.bool_]
+# Keys below so many times the rows are looked up in a table of all of them.
+_DENSE = 4
+
+
+def gathered(rows: Numbers) -> pl.Series:
+    """Rows as `gather` takes them: null for NONE."""
+    return pl.Series(rows).cast(pl.UInt32, strict=False)
+
+
+class Codes:
+    """A number for each known text, from 0; texts that are not known are not remembered."""
+
+    def __init__(self, *columns: pl.Series) -> None:
+        """`columns` of text or categories; nulls count for nothing."""
+        known = pl.concat([pl.Series([], dtype=pl.String), *(texts(column)[0] for column in columns)]).unique()
+        seed = 0
+        while (hashes := known.hash(seed)).n_unique() < len(known):
+            seed += 1  # with which no two of them have one hash
+        self._seed = seed
+        order = hashes.arg_sort()
+        self._hashes, self._texts = hashes.gather(order).to_numpy(), known.gather(order)
+
+    def of(self, column: pl.Series) -> Numbers:
+        """The number of each text or category, NONE where it is null or not known."""
+        if column.dtype == pl.String:
+            return self._of(column)
+        distinct, rows = texts(column)
+        return np.append(self._of(distinct), NONE)[rows]
+
+    def _of(self, asked: pl.Series) -> Numbers:
+        if not len(self._texts) or not len(asked):
+            return np.full(len(asked), NONE)
+        hashes = asked.hash(self._seed).to_numpy()
+        order = np.argsort(hashes)  # neighbours are searched for one after the other
+        near = np.minimum(np.searchsorted(self._hashes, hashes[order]), len(self._hashes) - 1)
+        places = np.empty(len(asked), np.int64)
+        places[order] = near
+        same = (self._texts.gather(places) == asked).fill_null(False)
+        return np.where(same.to_numpy(), places, NONE)
+
+
+class Rows:
+    """The rows of a table by one or two of their numbers, sorted once."""
+
+    def __init__(self, *columns: Numbers) -> None:
+        """Rows with NONE in a column are found by nothing."""
+        rows = np.flatnonzero(_are_known(columns))
+        keys = _key([column[rows] for column in columns])
+        order = np.argsort(keys, kind="stable")
+        self._rows, keys = rows[order], keys[order]
+        # Keys are searched for or, where they are dense, looked up in a table. Behind the last is the place of others.
+        self._keys: Numbers | None = None
+        size = int(keys[-1]) + 1 if len(keys) else 0
+        if size <= _DENSE * len(keys):
+            begins = np.searchsorted(keys, np.arange(size))
+        else:
+            self._keys, begins = np.unique(keys, return_index=True)
+        self._nowhere = len(begins)
+        self._begins = np.append(begins, [len(rows)] * 2)
+
+    def pairs(self, *asked: Numbers) -> tuple[Numbers, Numbers]:
+        """Each question, by its place, with each row that has its numbers; in order of both."""
+        begins, counts = self._found(asked)
+        questions = np.repeat(np.arange(len(counts)), counts)
+        within = np.arange(len(questions)) - np.repeat(np.cumsum(counts) - counts, counts)
+        return questions, self._rows[begins[questions] + within]
+
+    def first(self, *asked: Numbers) -> Numbers:
+        """The first row that has the numbers of each question, NONE where none has."""
+        begins, counts = self._found(asked)
+        first = np.full(len(begins), NONE)
+        found = np.flatnonzero(counts)
+        first[found] = self._rows[begins[found]]
+        return first
+
+    def _found(self, asked: tuple[Numbers, ...]) -> tuple[Numbers, Numbers]:
+        """Where the rows of each question begin, and how many there are."""
+        keys = _key(asked)
+        if self._keys is None:
+            place = np.where(_are_known(asked) & (keys < self._nowhere), keys, self._nowhere)
+        else:
+            place = np.searchsorted(self._keys, keys)
+            is_there = self._keys[np.minimum(place, self._nowhere - 1)] == keys
+            place[~is_there | ~_are_known(asked)] = self._nowhere
+        begins = self._begins[place]
+        return begins, self._begins[place + 1] - begins
+
+
+def _key(columns: list[Numbers] | tuple[Numbers, ...]) -> Numbers:
+    """One number for those of each row; numbers are below 2**31."""
+    key = columns[0]
+    for column in columns[1:]:
+        key = key << 32 | column
+    return key
+
+
+def _are_known(columns: tuple[Numbers, ...]) -> Flags:
+    known = columns[0] >= 0
+    for column in columns[1:]:
+        known = known & (column >= 0)
+    return known

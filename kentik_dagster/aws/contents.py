@@ -120,7 +120,7 @@ def text_parts(chunks: Iterable[bytes], bounds: Bounds) -> Iterator[bytes]:
         if len(waiting) + end >= PART_BYTES and end:
             if ready is not None:
                 yield ready
-            ready = bytes(waiting) + text[:end]
+            ready = b"".join((waiting, memoryview(text)[:end]))
             waiting = bytearray(text[end:])
         else:
             waiting += text

@@ -32,15 +32,16 @@ class Scan:
 def scan(content: bytes) -> Scan:
     """Look at a text once."""
     has_mark = _BYTE_ORDER_MARK[:1] in content and _BYTE_ORDER_MARK in content  # one byte is found quickly
-    blanks, is_regular = 0, not (b"\r" in content or b"\t" in content or has_mark)
+    blanks = newlines = 0
+    is_regular = not (b"\r" in content or b"\t" in content or has_mark)
     codes = np.frombuffer(content, np.uint8)
     for begin in range(0, len(codes), _STEP):
         part = codes[begin : begin + _STEP + 1]  # one more, so that no pair is missed
         is_blank = part == _BLANK
         blanks += int(np.count_nonzero(is_blank[:_STEP]))
+        newlines += int(np.count_nonzero(part[:_STEP] == _NEWLINE))
         if is_regular and ((part[:-1] <= _BLANK) & is_blank[1:]).any():  # hardly ever: control characters are few
             is_regular = not ((is_blank[:-1] | (part[:-1] == _NEWLINE)) & is_blank[1:]).any()
-    newlines = content.count(b"\n")
     # The last byte is the first of no pair: a newline, or the end of a line without one.
     has_rest = bool(content) and not content.endswith(b"\n")
     return Scan(lines=newlines + has_rest, blanks=blanks, is_regular=is_regular)

@@ -95,15 +95,18 @@ class Snapshot:
     def scan_file(self, path: str) -> pl.LazyFrame:
         """The rows of one of the table's files, partition columns too."""
         (row,) = self.files.filter(pl.col("path") == path).to_dicts()
-        rows = pl.scan_parquet(
+        return self._as_written(path).with_columns(
+            pl.selectors.categorical().cast(pl.String),
+            *(pl.lit(row[f"partition.{name}"]).alias(name) for name in self.table.partition_by),
+        )
+
+    def _as_written(self, path: str) -> pl.LazyFrame:
+        """The rows of a file without partition columns; text that was written as categories is read as such."""
+        return pl.scan_parquet(
             f"{self.handle.folder}/{path}",
             storage_options=dict(self.storage_options) or None,
             hive_partitioning=False,
             glob=False,
-        )
-        return rows.with_columns(
-            pl.selectors.categorical().cast(pl.String),
-            *(pl.lit(row[f"partition.{name}"]).alias(name) for name in self.table.partition_by),
         )
 
     def read(self, partition: Mapping[str, str] | None = None) -> pl.DataFrame:
@@ -152,11 +155,13 @@ class Snapshot:
             files = files.filter(_may_hold(files, "source_object", objects)) if objects else files.clear()
         if files.is_empty():
             return {}
-        names = pl.concat(self.scan_file(path).select("source_object") for path in files["path"])
+        # Of each file by itself: categories are counted as numbers, and each file has its own.
+        of_files = (self._as_written(path).group_by("source_object").len() for path in files["path"])
+        counts = pl.concat(counts.with_columns(pl.col("source_object").cast(pl.String)) for counts in of_files)
         if objects is not None:
-            names = names.filter(pl.col("source_object").is_in(list(objects)))
-        counts = self.collected(names.group_by("source_object").len())
-        return {str(name): int(rows) for name, rows in counts.iter_rows()}
+            counts = counts.filter(pl.col("source_object").is_in(list(objects)))
+        together = self.collected(counts.group_by("source_object").agg(pl.col("len").sum()))
+        return {str(name): int(rows) for name, rows in together.iter_rows()}
 
 
 def _may_hold(files: pl.DataFrame, column: str, values: Collection[str]) -> pl.Series:

@@ -73,7 +73,7 @@ class EnrichedOnTheWay:
 
     def _stage(self, frames: list[pl.DataFrame]) -> None:
         with self._turn:
-            flows = clustered(pl.concat(frames, how="diagonal", rechunk=True))
+            flows = clustered(pl.concat(frames, how="diagonal"))
             frames.clear()
             for hour, rows in _by_hour(flows):
                 self._flows(hour).add(rows)

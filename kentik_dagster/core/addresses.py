@@ -33,9 +33,9 @@ def numbers_of(addresses: pl.Series) -> pl.DataFrame:
     octets = pl.DataFrame(distinct.str.split_exact(".", 3)).unnest("address")
     octets = octets.select(pl.all().cast(pl.UInt8, strict=False).cast(pl.UInt32))
     value = sum((pl.col(name) * 256 ** (3 - place) for place, name in enumerate(octets.columns)), pl.lit(0, pl.UInt32))
-    # Written again, they are the same: no signs, and no leading zeros, which some read as octal.
-    again = pl.concat_str(pl.all().cast(pl.String), separator=".")
-    is_ipv4 = octets.select(again).to_series() == distinct
+    # As long as their digits and dots: nothing else is in them, and no leading zeros, which some read as octal.
+    length = pl.sum_horizontal(1 + (pl.all() > 9) + (pl.all() > 99), ignore_nulls=False) + 3
+    is_ipv4 = octets.select(length).to_series() == distinct.str.len_bytes()
     number = octets.select(value.cast(pl.UInt128) + pl.lit(_MAPPED, pl.UInt128)).to_series()
     frame = pl.DataFrame(distinct).with_columns(number=pl.when(is_ipv4).then(number))
     ipv6 = pl.when(pl.col("address").str.contains(":", literal=True)).then("address")

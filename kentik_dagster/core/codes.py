@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from kentik_dagster.core.distinct import NONE, Numbers, texts
+from kentik_dagster.core.distinct import NONE, UNKNOWN, Numbers, texts
 
 Flags = npt.NDArray[np.bool_]
 # Keys below so many times the rows are looked up in a table of all of them.
@@ -16,6 +18,14 @@ _DENSE = 4
 def gathered(rows: Numbers) -> pl.Series:
     """Rows as `gather` takes them: null for NONE."""
     return pl.Series(rows).cast(pl.UInt32, strict=False)
+
+
+def values_of(values: npt.NDArray[Any], rows: Numbers) -> npt.NDArray[Any]:
+    """The value of each row: of numbers or flags, NONE or False where the row is NONE."""
+    nothing = False if values.dtype == bool else NONE
+    if not len(values):
+        return np.full(len(rows), nothing, values.dtype)
+    return np.where(rows >= 0, values[rows], nothing)
 
 
 class Codes:
@@ -32,7 +42,7 @@ class Codes:
         self._hashes, self._texts = hashes.gather(order).to_numpy(), known.gather(order)
 
     def of(self, column: pl.Series) -> Numbers:
-        """The number of each text or category, NONE where it is null or not known."""
+        """The number of each text or category, NONE where it is null, UNKNOWN where it is not known."""
         if column.dtype == pl.String:
             return self._of(column)
         distinct, rows = texts(column)
@@ -40,21 +50,21 @@ class Codes:
 
     def _of(self, asked: pl.Series) -> Numbers:
         if not len(self._texts) or not len(asked):
-            return np.full(len(asked), NONE)
+            return np.where(asked.is_null().to_numpy(), NONE, UNKNOWN)
         hashes = asked.hash(self._seed).to_numpy()
         order = np.argsort(hashes)  # neighbours are searched for one after the other
         near = np.minimum(np.searchsorted(self._hashes, hashes[order]), len(self._hashes) - 1)
         places = np.empty(len(asked), np.int64)
         places[order] = near
         same = (self._texts.gather(places) == asked).fill_null(False)
-        return np.where(same.to_numpy(), places, NONE)
+        return np.where(same.to_numpy(), places, np.where(asked.is_null().to_numpy(), NONE, UNKNOWN))
 
 
 class Rows:
     """The rows of a table by one or two of their numbers, sorted once."""
 
     def __init__(self, *columns: Numbers) -> None:
-        """Rows with NONE in a column are found by nothing."""
+        """Rows with NONE or UNKNOWN in a column are found by nothing."""
         rows = np.flatnonzero(_are_known(columns))
         keys = _key([column[rows] for column in columns])
         order = np.argsort(keys, kind="stable")

@@ -7,8 +7,8 @@ import numpy.typing as npt
 import polars as pl
 
 Numbers = npt.NDArray[np.int64]
-# The number of what has none: a null, or what is not known.
-NONE = -1
+# The numbers of what has none: of null, and of what is not known. Others begin at 0.
+NONE, UNKNOWN = -1, -2
 _LARGEST = 2**63 - 1
 # Keys of a range of so many times the rows are counted in a table of the range, which costs a quarter of hashing them.
 _DENSE = 4
@@ -32,7 +32,7 @@ def texts(column: pl.Series) -> tuple[pl.Series, Numbers]:
     size = 0 if codes.null_count() == len(codes) else int(str(codes.max())) + 1
     places = codes.cast(pl.Int64).fill_null(size).to_numpy()
     first = np.full(size + 1, NONE)
-    first[places[::-1]] = np.arange(len(places) - 1, -1, -1)
+    first[places] = np.arange(len(places))
     used = np.flatnonzero(first[:size] >= 0)
     number = np.full(size + 1, NONE)
     number[used] = np.arange(len(used))

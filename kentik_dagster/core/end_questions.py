@@ -10,7 +10,7 @@ import polars as pl
 from kentik_dagster.core.address_index import AddressIndex, microseconds
 from kentik_dagster.core.addresses import numbers_of
 from kentik_dagster.core.codes import gathered
-from kentik_dagster.core.distinct import NONE, Numbers, numbered, numbered_keys, texts
+from kentik_dagster.core.distinct import NONE, UNKNOWN, Numbers, numbered, numbered_keys, texts
 from kentik_dagster.core.moments import last_changes
 from kentik_dagster.core.observation import SAID
 from kentik_dagster.core.resolution import Asked
@@ -46,8 +46,10 @@ def end_questions(records: pl.DataFrame, places: pl.DataFrame, index: AddressInd
     """
     addresses, address = texts(pl.concat(records[f"{side}_end"].alias("end") for side in SIDES))
     moments = records["moment"]
-    changed_at = last_changes(address, index.codes.of(addresses), pl.concat([moments, moments]), index.address_changes)
-    scopes, scope = numbered(places.select("instant", "vpc_id", "via"))
+    codes = index.codes.of(addresses)
+    changed_at = last_changes(address, codes, pl.concat([moments, moments]), index.address_changes)
+    scopes, scope = numbered(places.select("instant", pl.col("vpc", "via") - UNKNOWN))
+    scopes = scopes.with_columns(pl.col("vpc", "via") + UNKNOWN)
     distinct, numbers = _each_once(records, scope, address, changed_at.alias("changed_at"), len(addresses))
 
     where = pl.concat([places, scopes], how="diagonal")
@@ -57,7 +59,7 @@ def end_questions(records: pl.DataFrame, places: pl.DataFrame, index: AddressInd
     first = int(str(moments.to_physical().min() or 0))
     said = where.select(pl.col([f"said_{name}" for name in SAID]).gather(distinct["scope"]))
     return Questions(
-        asked=_asked(distinct, where, addresses, first, index),
+        asked=_asked(distinct, where, addresses, codes, first, index),
         said=said.with_columns(addresses.gather(distinct["address"]).alias("address")),
         of=dict(zip(SIDES, (question[: records.height], question[records.height :]), strict=True)),
     )
@@ -89,9 +91,10 @@ def _each_once(
     return pl.concat([distinct, also.select(pl.all().gather(rows))], how="horizontal"), numbers
 
 
-def _asked(distinct: pl.DataFrame, where: pl.DataFrame, addresses: pl.Series, first: int, index: AddressIndex) -> Asked:
+def _asked(
+    distinct: pl.DataFrame, where: pl.DataFrame, addresses: pl.Series, codes: Numbers, first: int, index: AddressIndex
+) -> Asked:
     scope, address = (distinct[name].to_numpy() for name in ("scope", "address"))
-    codes = index.codes.of(addresses)
     is_own = distinct["is_own"].to_numpy()
     own = where["own"].fill_null(NONE).to_numpy()[scope]
     are_seen, had = index.had(np.where(is_own, own, NONE), codes[address])
@@ -102,8 +105,8 @@ def _asked(distinct: pl.DataFrame, where: pl.DataFrame, addresses: pl.Series, fi
     times = [microseconds(where[name], first)[scope] for name in ("instant", "seen_at")]
     times += [microseconds(distinct[name], first) for name in ("changed_at",) if name in distinct.columns]
     return Asked(
-        vpc=_either(where["vpc_id"], scope, distinct, "tgw_vpc_id", index),
-        via=_either(where["via"], scope, distinct, "tgw_id", index),
+        vpc=_either(where["vpc"].to_numpy()[scope], distinct, "tgw_vpc_id", index),
+        via=_either(where["via"].to_numpy()[scope], distinct, "tgw_id", index),
         address=codes[address],
         cut=index.cuts.of(numbers["number"])[address],
         own=own,
@@ -115,12 +118,11 @@ def _asked(distinct: pl.DataFrame, where: pl.DataFrame, addresses: pl.Series, fi
     )
 
 
-def _either(said: pl.Series, scope: Numbers, distinct: pl.DataFrame, otherwise: str, index: AddressIndex) -> Numbers:
-    """Numbers of what is said of each scope; where nothing is, of what a transit gateway's record says."""
-    codes = index.codes.of(said)[scope]
+def _either(said: Numbers, distinct: pl.DataFrame, otherwise: str, index: AddressIndex) -> Numbers:
+    """What is said of the scope of each question or, where nothing is, what a transit gateway's record says."""
     if otherwise not in distinct.columns:
-        return codes
-    return np.where(said.is_null().to_numpy()[scope], index.codes.of(distinct[otherwise]), codes)
+        return said
+    return np.where(said == NONE, index.codes.of(distinct[otherwise]), said)
 
 
 def is_own() -> dict[str, pl.Expr]:

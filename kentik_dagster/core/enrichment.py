@@ -73,15 +73,23 @@ def enriched_flows(flows: pl.DataFrame, known: Knowledge) -> pl.DataFrame:
     questions = end_questions(records.with_columns(place=place), places, known.index)
     answers = resolve(questions.asked, known.index)
     ends = described_ends(questions, answers, known.index, known.places)
-    # Behind the last one is that of the records that have none.
-    ends = pl.concat([ends, ends.clear(1)], rechunk=True)
+    ends = pl.concat([ends, ends.clear(1)], rechunk=True)  # the last one is for records that have none
     number = {side: questions.of[side].fill_null(ends.height - 1) for side in SIDES}
-    described = [ends.select(pl.all().gather(number[side]).name.prefix(f"{side}_")) for side in SIDES]
+    described = [
+        pl.DataFrame([_told(end, number[side]).alias(f"{side}_{end.name}") for end in ends]) for side in SIDES
+    ]
     observed = places.select(pl.selectors.starts_with("observing_")).with_columns(
         places["eni_type"].cast(pl.Categorical).alias("place_eni_type")
     )
     together = pl.concat([records, observed.select(pl.all().gather(place)), *described], how="horizontal")
     return _columns(together, known).select(_ENRICHED.names())
+
+
+def _told(said: pl.Series, number: pl.Series) -> pl.Series:
+    """What is said of the end of each record."""
+    if said.null_count() == len(said):
+        return said.clear(len(number))
+    return said.gather(number)
 
 
 def clustered(flows: pl.DataFrame) -> pl.DataFrame:
@@ -146,7 +154,9 @@ def _columns(records: pl.DataFrame, known: Knowledge) -> pl.DataFrame:
         direction(records["flow_direction"], records["interface_id"], *ends).alias("flow_direction")
     )
     is_out = pl.col("flow_direction") != "ingress"
-    on_path = pl.col("traffic_path").replace_strict(GATEWAY_OF_PATH, default=None, return_dtype=pl.String)
+    paths = pl.Series([GATEWAY_OF_PATH.get(path) for path in range(max(GATEWAY_OF_PATH) + 1)], dtype=pl.Categorical)
+    path = pl.when(pl.col("traffic_path").is_between(0, len(paths) - 1)).then("traffic_path").cast(pl.UInt32)
+    on_path = paths.gather(records.select(path).to_series())
     remote = {
         name: pl.when(is_out).then(f"dst_{name}").when(~is_out).then(f"src_{name}")
         for name in ("gateway_id", "gateway_type", "forwarding_state")
@@ -174,7 +184,7 @@ def _columns(records: pl.DataFrame, known: Knowledge) -> pl.DataFrame:
         ).fill_null(False),
         gateway_id=remote["gateway_id"],
         gateway_type=pl.coalesce(
-            remote["gateway_type"], pl.when(remote["gateway_id"].is_null()).then(on_path.cast(pl.Categorical))
+            remote["gateway_type"], pl.when(remote["gateway_id"].is_null()).then(on_path)
         ),
         forwarding_state=remote["forwarding_state"],
         src_aws_service=pl.coalesce(pl.col("pkt_src_aws_service").cast(pl.Categorical), "src_aws_service"),

@@ -22,6 +22,8 @@ def network_instants(moments: pl.Series, index: AddressIndex) -> pl.Series:
     It is the same for all records of a stretch without a change, whichever batch they are of.
     """
     stretches = instants(index, moments)
+    if len(stretches) == 1 and not moments.null_count():
+        return stretches.new_from_index(0, len(moments)).alias("instant")
     if len(stretches) < 2:
         instant = pl.lit(stretches[0] if len(stretches) else None, moments.dtype)
         return pl.select(pl.when(moments.is_not_null()).then(instant)).to_series().alias("instant")

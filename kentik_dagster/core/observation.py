@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 
 from kentik_dagster.core.address_index import AddressIndex, microseconds
 from kentik_dagster.core.codes import gathered
-from kentik_dagster.core.distinct import numbered, texts
+from kentik_dagster.core.distinct import NONE, Numbers, numbered, texts
 from kentik_dagster.core.moments import last_changes
 
 # What an interface keeps for its life, and what may change.
@@ -25,58 +26,65 @@ def observed_places(records: pl.DataFrame, index: AddressIndex) -> tuple[pl.Data
             network is looked at).
 
     Returns:
-        One row per place: `instant`; `seen_at` (at which the interface is looked at); `own` (the interface, a number of
-        the index); `said_*`, as the record says (categories); `observing_*`, as the record says,
-        else as the address book does (categories); `vpc_id` of these (text); `eni_type`; `via`, the route table. And
-        for each record the number of its place.
+        One row per place: `instant`; `seen_at` (at which the interface is looked at); `said_*`, as the record says
+        (categories); `observing_*`, as the record says, else as the address book does (categories); `eni_type`;
+        and as numbers of the index `own` (the interface), `vpc` and `via` (its route table). And for each record the
+        number of its place.
     """
+    names, number = texts(records["interface_id"])
+    codes = np.append(index.codes.of(names), NONE)
     distinct, numbers = numbered(
-        records.select("interface_id", *_OBSERVED, "instant").with_columns(_seen_at(records, index))
-    )
+        records.select(
+            "interface_id", *_OBSERVED, "instant", seen_at=_seen_at(number, codes, records["moment"], index),
+            number=gathered(number),
+        )
+    )  # fmt: skip
     distinct = distinct.with_columns(pl.when(pl.col("account_id") != "unknown").then("account_id"))
-    places = distinct.with_columns(pl.selectors.categorical().cast(pl.String))
-    interfaces = index.codes.of(distinct["interface_id"])
+    interfaces = codes[distinct["number"].cast(pl.Int64).fill_null(NONE).to_numpy()]
     known = index.interface(interfaces, microseconds(distinct["seen_at"], 0))
-    owner = index.owners.select(pl.col(*_OBSERVED, "eni_type").gather(gathered(known.row)).cast(pl.String))
+    owner = index.owners.select(pl.col(*_OBSERVED, "eni_type").gather(gathered(known.row)))
     stands = pl.Series(known.stand | known.are_earliest)
     owner = owner.with_columns(pl.when(stands).then("instance_id").alias("instance_id"))
-    observing = [pl.coalesce(places[name], owner[name]).alias(name) for name in _OBSERVED]
-    whole = pl.concat(
-        [
-            distinct.select("instant", "seen_at", own=pl.Series(interfaces)),
-            distinct.select(
-                pl.col(_LASTING).cast(pl.Categorical).name.prefix("said_"),
-                said_instance_id="instance_id",
-                said_eni_id="interface_id",
-            ),
-            owner.select("eni_type"),
-            pl.select(*observing).select(
-                "vpc_id", "subnet_id", pl.all().cast(pl.Categorical(pl.Categories.random())).name.prefix("observing_")
-            ),
-        ],
-        how="horizontal",
+    observing = {name: _either(distinct[name], owner[name]) for name in _OBSERVED}
+    vpc, subnet = (index.codes.of(observing[name]) for name in ("vpc_id", "subnet_id"))
+    said = distinct.select(
+        pl.col(_LASTING).cast(pl.Categorical).name.prefix("said_"),
+        said_instance_id="instance_id",
+        said_eni_id="interface_id",
     )
-    return _with_route_tables(whole, index).drop("subnet_id"), numbers
+    places = distinct.select("instant", "seen_at").with_columns(
+        *said,
+        *(observed.alias(f"observing_{name}") for name, observed in observing.items()),
+        owner["eni_type"],
+        own=pl.Series(interfaces),
+        vpc=pl.Series(vpc),
+        via=pl.Series(_route_tables(distinct["instant"], vpc, subnet, index)),
+    )
+    return places, numbers
 
 
-def _seen_at(records: pl.DataFrame, index: AddressIndex) -> pl.Series:
+def _either(said: pl.Series, known: pl.Series) -> pl.Series:
+    """What a record says or, where it says nothing, what is known; categories."""
+    if not said.null_count():
+        return said
+    both = pl.select(pl.coalesce(said.cast(pl.String), known.cast(pl.String))).to_series()
+    return both.cast(pl.Categorical(pl.Categories.random()))
+
+
+def _seen_at(which: Numbers, codes: Numbers, moments: pl.Series, index: AddressIndex) -> pl.Series:
     """The last instant until each record at which anything changed about the interface that recorded it.
 
     Where nothing changed in the time of these records, it is the time of the first of them.
     """
-    moments = records["moment"]
-    interfaces, interface = texts(records["interface_id"])
-    changed = last_changes(interface, index.codes.of(interfaces), moments, index.interface_changes)
+    changed = last_changes(which, codes, moments, index.interface_changes)
     first = pl.lit(moments.min(), moments.dtype)
     return pl.select(pl.when(moments.is_not_null()).then(pl.coalesce(changed, first)).alias("seen_at")).to_series()
 
 
-def _with_route_tables(places: pl.DataFrame, index: AddressIndex) -> pl.DataFrame:
-    parts = [
-        part.with_columns(via=index.topology(instant).route_tables(part))
-        for (instant,), part in places.with_row_index("place").partition_by("instant", as_dict=True).items()
-        if instant is not None
-    ]
-    lacking = places.with_row_index("place").filter(pl.col("instant").is_null())
-    lacking = lacking.with_columns(via=pl.lit(None, pl.String))
-    return pl.concat([*parts, lacking], how="diagonal").sort("place").drop("place")
+def _route_tables(instants: pl.Series, vpc: Numbers, subnet: Numbers, index: AddressIndex) -> Numbers:
+    """The route table of each subnet at an instant, NONE where there is no instant."""
+    tables = np.full(len(vpc), NONE)
+    for instant in instants.unique().drop_nulls():
+        there = np.flatnonzero((instants == instant).fill_null(False).to_numpy())
+        tables[there] = index.topology(instant).route_tables(vpc[there], subnet[there])
+    return tables

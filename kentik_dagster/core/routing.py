@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from kentik_dagster.catalog.gateways import LOCAL, ON_PREMISES_ATTACHMENTS
-from kentik_dagster.core.codes import Flags
+from kentik_dagster.core.codes import Flags, values_of
 from kentik_dagster.core.distinct import NONE, Numbers
 from kentik_dagster.core.neighbours import Neighbours
 from kentik_dagster.core.standing import Standing, are
@@ -66,28 +66,21 @@ class Routing:
     def leads(self, vpc: Numbers, via: Numbers, cut: Numbers) -> Lead:
         """Where the most specific route leads; `via` is a route table."""
         found = self._pieces.of(via, cut).place
-        route = np.where(_at(self._is_told, found), found, NONE)
-        gateway = _at(self._gateways, route)
+        route = np.where(values_of(self._is_told, found), found, NONE)
+        gateway = values_of(self._gateways, route)
         peering = self._neighbours.peerings.first(vpc, gateway)
         attachment = self._neighbours.attachments.first(vpc, gateway)
-        at_hub = self._hub_pieces.of(_at(self._neighbours.hub_tables, attachment), cut).place
-        is_dropped = _at(self._hub_is_blackhole, at_hub)
-        is_active = ~_at(self._is_blackhole, route) & ~is_dropped
-        target = np.where(peering >= 0, _at(self._neighbours.peers, peering), _at(self._hub_vpcs, at_hub))
+        at_hub = self._hub_pieces.of(values_of(self._neighbours.hub_tables, attachment), cut).place
+        is_dropped = values_of(self._hub_is_blackhole, at_hub)
+        is_active = ~values_of(self._is_blackhole, route) & ~is_dropped
+        target = np.where(peering >= 0, values_of(self._neighbours.peers, peering), values_of(self._hub_vpcs, at_hub))
         return Lead(
             route=np.where(is_dropped, route + self._count, route),
             target=np.where(is_active, target, NONE),
-            target_is_ours=_at(self._neighbours.peer_is_ours, peering),
-            is_on_premises=is_active & (_at(self._is_vpn, route) | _at(self._hub_leaves_aws, at_hub)),
-            is_endpoint=_at(self._is_endpoint, route),
+            target_is_ours=values_of(self._neighbours.peer_is_ours, peering),
+            is_on_premises=is_active & (values_of(self._is_vpn, route) | values_of(self._hub_leaves_aws, at_hub)),
+            is_endpoint=values_of(self._is_endpoint, route),
         )
-
-
-def _at(values: np.ndarray, rows: Numbers) -> np.ndarray:
-    """The value of each row; NONE or False where the row is NONE."""
-    if not len(values):
-        return np.full(len(rows), False if values.dtype == bool else NONE, values.dtype)
-    return np.where(rows >= 0, values[rows], False if values.dtype == bool else NONE)
 
 
 def _with_lists(standing: Standing, rows: pl.DataFrame) -> pl.DataFrame:

@@ -14,7 +14,9 @@ from kentik_dagster.core.distinct import Numbers
 from kentik_dagster.core.prefixes import Cuts, Pieces
 
 # The ids by which the rows of the network are found.
-IDS = ("vpc_id", "peer_vpc_id", "gateway_id", "peer_gateway_id", "route_table_id", "account_id", "eni_id")
+IDS = (
+    "vpc_id", "peer_vpc_id", "subnet_id", "route_table_id", "gateway_id", "peer_gateway_id", "account_id", "eni_id",
+)  # fmt: skip
 
 
 def network_map(book: pl.DataFrame) -> pl.DataFrame:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 
-from kentik_dagster.core.codes import Flags
+from kentik_dagster.core.codes import Flags, Rows, values_of
 from kentik_dagster.core.distinct import NONE, Numbers, texts
 from kentik_dagster.core.neighbours import Neighbours
 from kentik_dagster.core.routing import Lead, Routing
@@ -56,28 +56,20 @@ class Topology:
         delegated = standing.of("interface_range")
         self._delegated, self._delegated_to = standing.pieces(delegated, "vpc_id"), standing.codes(delegated["eni_id"])
         lists = _service_lists(standing)
+        tables = standing.of("route_table")
+        own, main = tables.drop_nulls("subnet_id"), tables.filter(pl.col("subnet_id").is_null())
+        self._tables_of_subnets, self._main_tables_of_vpcs = (
+            Rows(standing.codes(ids)) for ids in (own["subnet_id"], main["vpc_id"])
+        )
+        self._tables, self._main_tables = (standing.codes(rows["route_table_id"]) for rows in (own, main))
         services, service = texts(lists["service"])
         self._in_lists, self.services = standing.pieces(lists, None, service), services.cast(pl.Categorical)
 
-    def route_tables(self, places: pl.DataFrame) -> pl.Series:
-        """The route table of each subnet.
-
-        Args:
-            places: one row is a place: `vpc_id`, `subnet_id` (text, nullable).
-
-        Returns:
-            A route table id per row: the subnet's own, else the main one of its VPC, null where neither is known.
-        """
-        tables = self._standing.of("route_table").select("vpc_id", "subnet_id", "route_table_id")
-        own = tables.drop_nulls("subnet_id").unique("subnet_id", maintain_order=True)
-        main = tables.filter(pl.col("subnet_id").is_null()).unique("vpc_id", maintain_order=True)
-        return (
-            places.select("vpc_id", "subnet_id")
-            .join(own.select("subnet_id", own="route_table_id"), on="subnet_id", how="left", maintain_order="left")
-            .join(main.select("vpc_id", main="route_table_id"), on="vpc_id", how="left", maintain_order="left")
-            .select(pl.when(pl.col("subnet_id").is_not_null()).then(pl.coalesce("own", "main")).alias("via"))
-            .to_series()
-        )
+    def route_tables(self, vpc: Numbers, subnet: Numbers) -> Numbers:
+        """The route table of each subnet: its own, else the main one of its VPC; NONE where neither is known."""
+        own = values_of(self._tables, self._tables_of_subnets.first(subnet))
+        main = values_of(self._main_tables, self._main_tables_of_vpcs.first(vpc))
+        return np.where(own >= 0, own, np.where(subnet == NONE, NONE, main))
 
     def holds(self, vpc: Numbers, cut: Numbers) -> Flags:
         """Whether a range of the VPC holds the address."""
@@ -103,9 +95,7 @@ class Topology:
     def delegates(self, vpc: Numbers, cut: Numbers) -> Numbers:
         """The interface to which a prefix with the address is delegated in the VPC, NONE if to none or to several."""
         found = self._delegated.of(vpc, cut)
-        if not len(self._delegated_to):
-            return found.place
-        return np.where(found.places == 1, self._delegated_to[found.place], NONE)
+        return np.where(found.places == 1, values_of(self._delegated_to, found.place), NONE)
 
     def service(self, cut: Numbers) -> Numbers:
         """The AWS service in whose prefix list an address is: a row of `services`, NONE for others."""

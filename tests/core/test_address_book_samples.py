@@ -76,8 +76,10 @@ class Sample:
     def place_of(self, instance_id: str) -> tuple[str, str]:
         """The VPC of an instance, and the route table of its subnet."""
         place = next(one for one in self.facts["private_ip_to_eni"].values() if one.get("instance") == instance_id)
-        asked = pl.DataFrame({"vpc_id": [place["vpc"]], "subnet_id": [place["subnet"]]})
-        return place["vpc"], self.index.topology(at(5)).route_tables(asked).item()
+        vpc, subnet = (self.index.codes.of(pl.Series([place[name]])) for name in ("vpc", "subnet"))
+        (table,) = self.index.topology(at(5)).route_tables(vpc, subnet)
+        tables = [one["RouteTableId"] for one in self.route_tables]
+        return place["vpc"], tables[self.index.codes.of(pl.Series(tables)).tolist().index(table)]
 
 
 @pytest.fixture(params=FOLDERS)

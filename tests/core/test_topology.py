@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from kentik_dagster.core.address_index import AddressIndex
+from kentik_dagster.core.distinct import NONE
 from tests.core.metadata_log import Log, at, interface
 
 
@@ -92,12 +93,14 @@ def test_a_subnet_has_its_own_route_table_else_the_main_one(log: Log) -> None:
     own = {"RouteTableId": "rtb-2", "VpcId": "vpc-1", "Associations": [{"Main": False, "SubnetId": "subnet-2"}]}
     main = {"RouteTableId": "rtb-1", "VpcId": "vpc-1", "Associations": [{"Main": True}]}
     log.see(0, "route_table", own, main)
-    rows = [("vpc-1", "subnet-2"), ("vpc-1", "subnet-1"), ("vpc-2", "subnet-3"), ("vpc-1", None), (None, None)]
-    places = pl.DataFrame(rows, schema={"vpc_id": pl.String, "subnet_id": pl.String}, orient="row")
+    places = [("vpc-1", "subnet-2"), ("vpc-1", "subnet-1"), ("vpc-2", "subnet-3"), ("vpc-1", None), (None, None)]
+    index = AddressIndex(log.whole_book())
+    vpcs, subnets = (index.codes.of(pl.Series(ids, dtype=pl.String)) for ids in zip(*places, strict=True))
 
-    tables = AddressIndex(log.whole_book()).topology(at(5)).route_tables(places)
+    tables = index.topology(at(5)).route_tables(vpcs, subnets)
 
-    assert tables.to_list() == ["rtb-2", "rtb-1", None, None, None]
+    of_two, of_one = index.codes.of(pl.Series(["rtb-2", "rtb-1"])).tolist()
+    assert tables.tolist() == [of_two, of_one, NONE, NONE, NONE]
 
 
 def test_routes_are_those_of_the_moment(log: Log) -> None:

@@ -21,6 +21,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from kentik_dagster.run_environment import RUN_ENVIRONMENT
+
 WINDOW_RECORDS, WINDOWS = 1_000_000, 10
 _PROJECT = Path(__file__).parents[1]
 _LABELS = {
@@ -43,7 +45,8 @@ def measured(name: str, prepared: Path) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(dir=prepared) as out:
         done = subprocess.run(
             [sys.executable, "-m", "benchmarks.enrichment", "--measure", name, str(prepared), f"{out}/lake"],
-            cwd=_PROJECT, env=os.environ | {"POLARS_MAX_THREADS": "2"}, capture_output=True, text=True, check=False,
+            cwd=_PROJECT, env={**RUN_ENVIRONMENT, **os.environ, "POLARS_MAX_THREADS": "2"}, capture_output=True, text=True,
+            check=False,
         )  # fmt: skip
     if done.returncode:
         raise SystemExit(f"measuring {name} failed:\n{done.stderr}")

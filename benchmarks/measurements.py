@@ -20,6 +20,7 @@ from benchmarks.enrichment_inputs import HOUR, PLACES, START
 from benchmarks.object_server import ObjectServer, object_server
 from kentik_dagster.core.flow_log_keys import hour_of
 from kentik_dagster.lake.tables import Lake
+from kentik_dagster.run_environment import RUN_ENVIRONMENT
 
 OURS = "kentik_dagster"
 BASELINE = "isal_gunzip"
@@ -47,7 +48,7 @@ class Results:
     objects: int
     rounds: list[dict[str, Cost]] = field(default_factory=list)
     larger: dict[int, list[dict[str, Cost]]] = field(default_factory=dict)
-    stages: Cost = field(default_factory=dict)
+    stages: dict[int, list[Cost]] = field(default_factory=dict)
     nothing_new: Cost = field(default_factory=dict)
     tick: Cost = field(default_factory=dict)
     requests: dict[str, Cost] = field(default_factory=dict)
@@ -78,7 +79,7 @@ class Measurements:
         """Make the objects, compare the contenders, and measure the rest."""
         options = self._results.options
         for interfaces in options.interfaces:
-            inputs = "all" if interfaces == options.interfaces[0] else f"all of {interfaces}"
+            inputs = self._inputs(interfaces)
             self._progress(f"{interfaces:,} interfaces: making {options.records:,} records")
             self._prepare(
                 inputs, records=options.records // self._windows, windows=self._windows, interfaces=interfaces
@@ -88,16 +89,23 @@ class Measurements:
             for number in range(options.rounds):
                 of = f"{interfaces:,} interfaces, round {number + 1} of {options.rounds}"
                 rounds.append(self._round(of, inputs, contenders))
-        self._progress("stage by stage, one thread")
-        with object_server(self._folder / "all" / "logs") as server:
-            lake = self._empty("out") / "lake"
-            self._results.stages = self._measured("stages", server, str(self._folder / "all"), str(lake))
+        for number in range(options.rounds):
+            for interfaces in options.interfaces:
+                self._progress(f"stage by stage, one thread: {interfaces:,} interfaces, round {number + 1}")
+                prepared = self._folder / self._inputs(interfaces)
+                with object_server(prepared / "logs") as server:
+                    lake = self._empty("out") / "lake"
+                    said = self._measured("stages", server, str(prepared), str(lake))
+                self._results.stages.setdefault(interfaces, []).append(said)
         if not options.reduced:
             self._nothing_new()
             self._memory(options.long)
             self._backfill(options.hours)
             self._imports()
         return self._results
+
+    def _inputs(self, interfaces: int) -> str:
+        return "all" if interfaces == self._results.options.interfaces[0] else f"all of {interfaces}"
 
     def _round(self, of: str, inputs: str, contenders: Sequence[str]) -> dict[str, Cost]:
         costs: dict[str, Cost] = {}
@@ -250,7 +258,8 @@ class Measurements:
         return folder
 
     def _measured(self, module: str, server: ObjectServer | None, *arguments: str) -> Cost:
-        environment = os.environ | {"POLARS_MAX_THREADS": "2"} | (server.environment() if server else {})
+        environment = {**RUN_ENVIRONMENT, **os.environ, "POLARS_MAX_THREADS": "2"}
+        environment |= server.environment() if server else {}
         done = subprocess.run(
             [sys.executable, "-m", f"benchmarks.{module}", *arguments],
             cwd=_PROJECT,

@@ -17,6 +17,7 @@ from rich.console import Console
 
 from kentik_dagster.command_options import CONFIGURATION_FILE, CONFIGURATION_VARIABLE, config_option
 from kentik_dagster.errors import KentikDagsterError
+from kentik_dagster.run_environment import set_run_environment
 from kentik_dagster.setup_command import setup
 from kentik_dagster.sql_command import sql
 from kentik_dagster.status_command import status
@@ -35,6 +36,7 @@ _console = Console()
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """AWS network visibility as a Dagster code location."""
+    set_run_environment()  # before Polars is imported
 
 
 @main.command()
@@ -99,10 +101,9 @@ def dev(port: int, folder: Path) -> None:
     """The Dagster UI on your kentik.yaml; without one, on the demo's organization."""
     with _errors_in_one_line(), contextlib.ExitStack() as stack:
         config = Path(os.environ.get(CONFIGURATION_VARIABLE) or CONFIGURATION_FILE)
-        from kentik_dagster.event_log import BATCH_SIZE, BATCH_SIZE_VARIABLE
         from kentik_dagster.one_pass import make_home
 
-        environment = {BATCH_SIZE_VARIABLE: str(BATCH_SIZE), **os.environ}
+        environment = dict(os.environ)
         if CONFIGURATION_VARIABLE in os.environ or config.exists():
             home = config.resolve().parent / ".dagster"
         else:

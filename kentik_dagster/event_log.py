@@ -18,10 +18,6 @@ from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 from dagster._serdes import ConfigurableClassData
 
-BATCH_SIZE_VARIABLE = "DAGSTER_EVENT_BATCH_SIZE"
-# SQLite takes 32,766 values in a statement, and an event has eight.
-BATCH_SIZE = 500
-
 
 class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
     """`SqliteEventLogStorage`, with the same configuration."""

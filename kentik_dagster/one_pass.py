@@ -14,7 +14,7 @@ import dagster as dg
 
 from assets.runs import IN_PROGRESS, PASS_TAG
 from kentik_dagster.errors import KentikDagsterError
-from kentik_dagster.event_log import BATCH_SIZE, BATCH_SIZE_VARIABLE
+from kentik_dagster.run_environment import set_run_environment
 
 # The schedules before and after the sensors: flows are resolved with the metadata of the same pass, and devices are
 # counted in its flows.
@@ -26,7 +26,7 @@ _MOST_TICKS = 1000
 
 def dagster_instance(home: Path) -> dg.DagsterInstance:
     """The Dagster instance that keeps runs and cursors: DAGSTER_HOME's, else one in `home`."""
-    os.environ.setdefault(BATCH_SIZE_VARIABLE, str(BATCH_SIZE))
+    set_run_environment()
     if os.environ.get("DAGSTER_HOME"):
         return dg.DagsterInstance.get()
     make_home(home)

@@ -7,8 +7,9 @@ import dagster as dg
 import pytest
 from dagster._core.instance import DagsterInstance
 
-from kentik_dagster.event_log import BATCH_SIZE_VARIABLE, BatchingSqliteEventLogStorage
+from kentik_dagster.event_log import BatchingSqliteEventLogStorage
 from kentik_dagster.one_pass import dagster_instance
+from kentik_dagster.run_environment import BATCH_SIZE_VARIABLE
 
 HOURS = dg.MultiPartitionsDefinition({
     "export": dg.StaticPartitionsDefinition(["acme"]),

@@ -44,7 +44,7 @@ _COMMANDS = (
     "assets",
     "code_location",
     "definitions",
-    "event_log",
+    "run_environment",
     "one_pass",
 )
 
@@ -68,9 +68,10 @@ ROOMS = (
     Room("kentik_dagster/code_location.py", ("errors", "configuration", "assets", "resources"), ("dagster",)),
     Room("kentik_dagster/celery_launcher.py", libraries=("dagster", "dagster_celery")),
     Room("kentik_dagster/event_log.py", libraries=("dagster",)),
+    Room("kentik_dagster/run_environment.py"),
     Room("kentik_dagster/definitions.py", ("errors", "configuration", "configuration_file", "code_location"),
          ("dagster",)),
-    Room("kentik_dagster/one_pass.py", (*_STEPS, "resources", "assets", "code_location", "event_log"),
+    Room("kentik_dagster/one_pass.py", (*_STEPS, "resources", "assets", "code_location", "run_environment"),
          ("dagster", "rich")),
     Room("kentik_dagster/demo", (*_COMMANDS, "setup"),
          ("boto3", "botocore", "dagster", "isal", "moto", "rich", "time_machine", "werkzeug", *_FRAMES)),

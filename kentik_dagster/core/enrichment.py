@@ -75,9 +75,7 @@ def enriched_flows(flows: pl.DataFrame, known: Knowledge) -> pl.DataFrame:
     ends = described_ends(questions, answers, known.index, known.places)
     ends = pl.concat([ends, ends.clear(1)], rechunk=True)  # the last one is for records that have none
     number = {side: questions.of[side].fill_null(ends.height - 1) for side in SIDES}
-    described = [
-        pl.DataFrame([_told(end, number[side]).alias(f"{side}_{end.name}") for end in ends]) for side in SIDES
-    ]
+    described = [pl.DataFrame([_told(end, number[side]).alias(f"{side}_{end.name}") for end in ends]) for side in SIDES]
     observed = places.select(pl.selectors.starts_with("observing_")).with_columns(
         places["eni_type"].cast(pl.Categorical).alias("place_eni_type")
     )
@@ -183,9 +181,7 @@ def _columns(records: pl.DataFrame, known: Knowledge) -> pl.DataFrame:
             dst_resolution=pl.col("dst_resolution"),
         ).fill_null(False),
         gateway_id=remote["gateway_id"],
-        gateway_type=pl.coalesce(
-            remote["gateway_type"], pl.when(remote["gateway_id"].is_null()).then(on_path)
-        ),
+        gateway_type=pl.coalesce(remote["gateway_type"], pl.when(remote["gateway_id"].is_null()).then(on_path)),
         forwarding_state=remote["forwarding_state"],
         src_aws_service=pl.coalesce(pl.col("pkt_src_aws_service").cast(pl.Categorical), "src_aws_service"),
         dst_aws_service=pl.coalesce(pl.col("pkt_dst_aws_service").cast(pl.Categorical), "dst_aws_service"),

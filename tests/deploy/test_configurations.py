@@ -21,6 +21,7 @@ from botocore.validate import ParamValidator
 
 from kentik_dagster.demo.emulator_process import Emulator
 from kentik_dagster.one_pass import make_home
+from kentik_dagster.run_environment import RUN_ENVIRONMENT
 from tests.deploy.shipped import DEPLOY, SHIPPED, chart_values, settings
 
 WITH_DAGSTER_YAML = ("celery", "ecs")
@@ -246,3 +247,9 @@ def test_the_image_is_built_of_what_is_there() -> None:
 
     assert [name for name in copied if not (root / name).exists()] == []
     assert any(line.startswith("USER") and "root" not in line for line in lines)
+
+
+def test_the_image_starts_runs_with_the_environment_that_the_command_gives_them() -> None:
+    text = (DEPLOY / "Dockerfile").read_text()
+
+    assert [name for name, value in RUN_ENVIRONMENT.items() if f"{name}={value} " not in text] == []

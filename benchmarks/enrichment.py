@@ -45,8 +45,8 @@ def measured(name: str, prepared: Path) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(dir=prepared) as out:
         done = subprocess.run(
             [sys.executable, "-m", "benchmarks.enrichment", "--measure", name, str(prepared), f"{out}/lake"],
-            cwd=_PROJECT, env={**RUN_ENVIRONMENT, **os.environ, "POLARS_MAX_THREADS": "2"}, capture_output=True, text=True,
-            check=False,
+            cwd=_PROJECT, env={**RUN_ENVIRONMENT, **os.environ, "POLARS_MAX_THREADS": "2"},
+            capture_output=True, text=True, check=False,
         )  # fmt: skip
     if done.returncode:
         raise SystemExit(f"measuring {name} failed:\n{done.stderr}")

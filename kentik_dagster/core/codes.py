@@ -33,7 +33,8 @@ class Codes:
 
     def __init__(self, *columns: pl.Series) -> None:
         """`columns` of text or categories; nulls count for nothing."""
-        known = pl.concat([pl.Series([], dtype=pl.String), *(texts(column)[0] for column in columns)]).unique()
+        distinct = (column if column.dtype == pl.String else texts(column)[0] for column in columns)
+        known = pl.concat([pl.Series([], dtype=pl.String), *(one.alias("") for one in distinct)]).drop_nulls().unique()
         seed = 0
         while (hashes := known.hash(seed)).n_unique() < len(known):
             seed += 1  # with which no two of them have one hash
@@ -67,8 +68,12 @@ class Rows:
         """Rows with NONE or UNKNOWN in a column are found by nothing."""
         rows = np.flatnonzero(_are_known(columns))
         keys = _key([column[rows] for column in columns])
-        order = np.argsort(keys, kind="stable")
-        self._rows, keys = rows[order], keys[order]
+        if len(columns) == 1:  # to sort key and row as one number takes a tenth of sorting places by keys
+            both = np.sort(keys << 32 | rows)
+            self._rows, keys = both & 0xFFFF_FFFF, both >> 32
+        else:
+            order = np.argsort(keys, kind="stable")
+            self._rows, keys = rows[order], keys[order]
         # Keys are searched for or, where they are dense, looked up in a table. Behind the last is the place of others.
         self._keys: Numbers | None = None
         size = int(keys[-1]) + 1 if len(keys) else 0

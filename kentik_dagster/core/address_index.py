@@ -98,7 +98,9 @@ class AddressIndex:
             microseconds(owners[name], null)
             for name, null in (("valid_from", _NEVER), ("valid_to", _NEVER), ("attached_at", _ALWAYS))
         )
-        self._may_be_older = owners["since_first_snapshot"].fill_null(False).to_numpy()
+        self._may_be_older = owners.select(
+            pl.col("since_first_snapshot").fill_null(False) & pl.col("valid_from").is_not_null()
+        )["since_first_snapshot"].to_numpy()
         self.account_names = book.filter(pl.col("kind") == "account").select(
             pl.col("account_id", "account_name").cast(pl.Categorical)
         )
@@ -132,13 +134,18 @@ class AddressIndex:
         return self._interfaces[rows], instants
 
     def _changes(self, begin: int, end: int) -> tuple[Numbers, Numbers]:
+        instants, rows = self._edges
+        within = slice(*np.searchsorted(instants, [begin, end], side="right"))
+        return instants[within], rows[within]
+
+    @cached_property
+    def _edges(self) -> tuple[Numbers, Numbers]:
+        """When something changed about a row, in order, and the row."""
         # Before AWS attached it, an interface of the first snapshot cannot have been there.
-        instants, rows = [], []
-        for times in (self._from, self._to, self._attached):
-            there = np.flatnonzero((times > begin) & (times <= end))
-            instants.append(times[there])
-            rows.append(there)
-        return np.concatenate(instants), np.concatenate(rows)
+        instants = np.concatenate([self._from, self._to, self._attached])
+        there = np.flatnonzero((instants > _ALWAYS) & (instants < _NEVER))
+        there = there[np.argsort(instants[there])]
+        return instants[there], there % max(1, len(self._from))
 
     def at_place(self, vpc: Numbers, address: Numbers, at: Numbers) -> Owners:
         """Who had an address in a VPC."""

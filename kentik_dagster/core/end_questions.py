@@ -119,10 +119,10 @@ def _asked(
 
 
 def _either(said: Numbers, distinct: pl.DataFrame, otherwise: str, index: AddressIndex) -> Numbers:
-    """What is said of the scope of each question or, where nothing is, what a transit gateway's record says."""
+    """What is said of the scope of each question or, where nothing is, what a transit gateway says of another's end."""
     if otherwise not in distinct.columns:
         return said
-    return np.where(said == NONE, index.codes.of(distinct[otherwise]), said)
+    return np.where((said == NONE) & ~distinct["is_own"].to_numpy(), index.codes.of(distinct[otherwise]), said)
 
 
 def is_own() -> dict[str, pl.Expr]:

@@ -119,7 +119,8 @@ def with_categories(flows: pl.DataFrame) -> pl.DataFrame:
 
     What has been given categories once is returned as it is.
     """
-    absent = [name for name in (*_ADDRESSES, "interface_id", "instance_id") if name not in flows.columns]
+    needed = (*_ADDRESSES, "interface_id", "instance_id")
+    absent = [name for name in needed if flows.schema.get(name, pl.Null()) == pl.Null]
     flows = flows.with_columns(pl.lit(None, pl.String).alias(name) for name in absent)
     addresses = pl.Categories.random()
     texts = [column for column in flows if column.dtype == pl.String]

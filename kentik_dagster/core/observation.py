@@ -43,7 +43,8 @@ def observed_places(records: pl.DataFrame, index: AddressIndex) -> tuple[pl.Data
     interfaces = codes[distinct["number"].cast(pl.Int64).fill_null(NONE).to_numpy()]
     known = index.interface(interfaces, microseconds(distinct["seen_at"], 0))
     owner = index.owners.select(pl.col(*_OBSERVED, "eni_type").gather(gathered(known.row)))
-    stands = pl.Series(known.stand | known.are_earliest)
+    # What may change is told of a time alone, and some records have none.
+    stands = pl.Series(known.stand | known.are_earliest) & distinct["seen_at"].is_not_null()
     owner = owner.with_columns(pl.when(stands).then("instance_id").alias("instance_id"))
     observing = {name: _either(distinct[name], owner[name]) for name in _OBSERVED}
     vpc, subnet = (index.codes.of(observing[name]) for name in ("vpc_id", "subnet_id"))

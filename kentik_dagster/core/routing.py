@@ -73,7 +73,8 @@ class Routing:
         at_hub = self._hub_pieces.of(values_of(self._neighbours.hub_tables, attachment), cut).place
         is_dropped = values_of(self._hub_is_blackhole, at_hub)
         is_active = ~values_of(self._is_blackhole, route) & ~is_dropped
-        target = np.where(peering >= 0, values_of(self._neighbours.peers, peering), values_of(self._hub_vpcs, at_hub))
+        peer = values_of(self._neighbours.peers, peering)
+        target = np.where(peer >= 0, peer, values_of(self._hub_vpcs, at_hub))
         return Lead(
             route=np.where(is_dropped, route + self._count, route),
             target=np.where(is_active, target, NONE),

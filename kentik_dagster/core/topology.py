@@ -48,7 +48,8 @@ class Topology:
         self._vpcs_ever, self._vpcs_of_ours = (standing.codes(rows["vpc_id"].unique()) for rows in (ever, ours))
 
         held = _outermost(standing.of("vpc_cidr").select("vpc_id", "first", "last"))
-        vpcs = self._vpcs = standing.codes(held["vpc_id"])
+        vpcs = standing.codes(held["vpc_id"])
+        self._vpcs = standing.codes(standing.of("vpc_cidr")["vpc_id"].unique())
         self._own, self._anyone = standing.pieces(held, "vpc_id", vpcs), standing.pieces(held, None, vpcs)
         at_hubs = neighbours.at_hubs.join(held, on="vpc_id", maintain_order="left")
         self._of_hubs = standing.pieces(at_hubs, "hub", standing.codes(at_hubs["vpc_id"]))
@@ -77,7 +78,7 @@ class Topology:
 
     def are_known(self, vpc: Numbers) -> Flags:
         """Whether ranges of the VPC are known."""
-        return np.isin(vpc, self._vpcs)
+        return (vpc >= 0) & np.isin(vpc, self._vpcs)
 
     def were_ever(self, vpc: Numbers) -> Flags:
         """Whether ranges of the VPC were ever known."""

@@ -178,6 +178,15 @@ def test_an_interface_keeps_its_vpc_and_has_the_instance_of_the_moment() -> None
     assert told(frame, "observing_vpc_id", "observing_instance_id") == [("vpc-1", None), ("vpc-1", "i-1")]
 
 
+def test_a_record_without_any_time_is_told_no_instance_of_the_address_book() -> None:
+    timeless: dict[str, Any] = {"end": None, "source_object": "whatever", "vpc_id": None}
+    first = Has("vpc-1", eni="eni-1", address="10.0.0.1", is_first=True)
+
+    frame = enriched(flow("10.0.0.1", OUTSIDE, **timeless), facts=(first, RANGE), instance_id="i-1")
+
+    assert told(frame, "observing_vpc_id", "observing_instance_id", "src_resolution") == [("vpc-1", None, None)]
+
+
 def test_a_record_of_an_interface_that_nobody_knows_keeps_what_it_says() -> None:
     frame = enriched(
         flow("10.0.0.1", "10.0.0.2", interface_id="eni-9", region="eu-west-1"),
@@ -206,6 +215,20 @@ def test_a_record_of_an_interface_that_nobody_knows_names_nobody_else_as_its_own
         ("ambiguous", None, None, True),
         ("exact", "eni-9", "i-9", True),
     ]
+
+
+def test_an_own_end_is_never_looked_up_from_where_a_transit_gateway_would_see_it() -> None:
+    both: dict[str, Any] = {
+        "interface_id": "eni-9",
+        "flow_direction": "egress",
+        "pkt_srcaddr": "10.0.0.1",
+        "pkt_dstaddr": OUTSIDE,
+        "tgw_src_vpc_id": "vpc-1",
+    }
+
+    frame = enriched(flow("10.0.0.1", OUTSIDE, vpc_id=None, **both))
+
+    assert told(frame, "src_resolution", "src_eni_id") == [("unknown", None)]
 
 
 # --- counted once, and named --------------------------------------------------------------------------------------
@@ -307,6 +330,15 @@ def test_columns_that_the_flows_lack_count_as_null() -> None:
     frame = enriched_flows(pl.DataFrame({**PARTITION, "srcaddr": ["10.0.0.1"]}), Knowledge(index=index(NETWORK)))
 
     assert told(frame, "src_resolution", "dst_resolution", "sample_rate") == [("unknown", None, 1)]
+
+
+def test_columns_without_a_type_count_as_null() -> None:
+    untyped = pl.DataFrame({**PARTITION, "srcaddr": ["10.0.0.1"], "interface_id": [None], "instance_id": [None]})
+    known = AddressIndex(book(NETWORK).with_columns(instance_id=pl.lit("i-1")))
+
+    frame = enriched_flows(untyped.with_columns(vpc_id=pl.lit("vpc-1"), end=at(5)), Knowledge(index=known))
+
+    assert told(frame, "src_resolution", "src_instance_id") == [("exact", "i-1")]
 
 
 def test_flows_that_do_not_say_whence_they_came_are_refused() -> None:

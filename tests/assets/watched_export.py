@@ -129,6 +129,11 @@ class WatchedExport:
             self.definitions.resolve_job_def("flow_logs"), status=status, tags={**request.tags, **partition}
         )
 
+    def last_run_ended(self) -> datetime:
+        """When the newest run ended, as Dagster remembers it."""
+        (record,) = self.instance.get_run_records(limit=1)
+        return datetime.fromtimestamp(record.end_time, UTC) if record.end_time else record.update_timestamp
+
     def read(self, *object_keys: str, outcome: str = "ingested", at: datetime | None = None) -> None:
         """Write into the ledger that objects were read."""
         rows = []

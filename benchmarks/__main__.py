@@ -28,6 +28,8 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=4_000_000, help="in all objects together")
     parser.add_argument("--objects", type=int, default=40)
     parser.add_argument("--interfaces", type=int, nargs="+", default=[1_000, 100_000], help="sizes of the address book")
+    parser.add_argument("--silent", type=int, default=900_000,
+                        help="interfaces more in the largest book, which write nothing, for the stages")  # fmt: skip
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--hours", type=int, default=720, help="of the backfill")
     parser.add_argument("--long", action="store_true", help="also ten times the records, for memory; an hour more")

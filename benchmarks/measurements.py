@@ -48,7 +48,7 @@ class Results:
     objects: int
     rounds: list[dict[str, Cost]] = field(default_factory=list)
     larger: dict[int, list[dict[str, Cost]]] = field(default_factory=dict)
-    stages: dict[int, list[Cost]] = field(default_factory=dict)
+    stages: dict[str, list[Cost]] = field(default_factory=dict)
     nothing_new: Cost = field(default_factory=dict)
     tick: Cost = field(default_factory=dict)
     requests: dict[str, Cost] = field(default_factory=dict)
@@ -89,20 +89,33 @@ class Measurements:
             for number in range(options.rounds):
                 of = f"{interfaces:,} interfaces, round {number + 1} of {options.rounds}"
                 rounds.append(self._round(of, inputs, contenders))
-        for number in range(options.rounds):
-            for interfaces in options.interfaces:
-                self._progress(f"stage by stage, one thread: {interfaces:,} interfaces, round {number + 1}")
-                prepared = self._folder / self._inputs(interfaces)
-                with object_server(prepared / "logs") as server:
-                    lake = self._empty("out") / "lake"
-                    said = self._measured("stages", server, str(prepared), str(lake))
-                self._results.stages.setdefault(interfaces, []).append(said)
+        self._stages()
         if not options.reduced:
             self._nothing_new()
             self._memory(options.long)
             self._backfill(options.hours)
             self._imports()
         return self._results
+
+    def _stages(self) -> None:
+        """Stage by stage, with each address book; with the largest also beside many interfaces that write nothing."""
+        options = self._results.options
+        books = {f"{interfaces:,} interfaces": self._inputs(interfaces) for interfaces in options.interfaces}
+        if options.silent and not options.reduced:
+            talking = options.interfaces[-1]
+            books[f"{talking + options.silent:,}, {talking:,} of them talk"] = "silent"
+            self._prepare(
+                "silent", records=options.records // self._windows, windows=self._windows, interfaces=talking,
+                silent=options.silent,
+            )  # fmt: skip
+        for number in range(options.rounds):
+            for book, inputs in books.items():
+                self._progress(f"stage by stage, one thread: {book}, round {number + 1}")
+                prepared = self._folder / inputs
+                with object_server(prepared / "logs") as server:
+                    lake = self._empty("out") / "lake"
+                    said = self._measured("stages", server, str(prepared), str(lake))
+                self._results.stages.setdefault(book, []).append(said)
 
     def _inputs(self, interfaces: int) -> str:
         return "all" if interfaces == self._results.options.interfaces[0] else f"all of {interfaces}"
@@ -215,14 +228,14 @@ class Measurements:
         )
         return file
 
-    def _prepare(self, name: str, *, records: int, windows: int, interfaces: int = 0) -> None:
+    def _prepare(self, name: str, *, records: int, windows: int, interfaces: int = 0, silent: int = 0) -> None:
         """In a process of its own, so that nothing of it is measured; 0 interfaces: as many as first asked for."""
         interfaces = interfaces or self._results.options.interfaces[0]
         (self._folder / name).mkdir()
         code = (
             "from pathlib import Path; from benchmarks.enrichment_measured import prepare; "
             f"prepare(Path({str(self._folder / name)!r}), interfaces={interfaces}, "
-            f"records={records}, windows={windows})"
+            f"records={records}, windows={windows}, silent={silent})"
         )
         subprocess.run([sys.executable, "-c", code], cwd=_PROJECT, check=True)
 

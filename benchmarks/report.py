@@ -198,7 +198,8 @@ def _enriching(rounds: Sequence[Cost]) -> float:
 
 def _growth(results: Results) -> list[tuple[str, str, str, str]]:
     """What a book of many interfaces costs more than the smallest, its loading too."""
-    first, *_, last = results.stages
+    sizes = list(results.stages)
+    first, last = sizes[0], sizes[-1]
     totals = [[float(one["total"]) for one in results.stages[size]] for size in (first, last)]
     ratio = median(more / less for less, more in zip(*totals, strict=True))
     return [_goal(f"CPU with {last}, of that with {first}", 1.5, ratio)] if first != last else []

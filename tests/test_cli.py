@@ -16,6 +16,7 @@ from click.testing import CliRunner
 
 from kentik_dagster.cli import main
 from kentik_dagster.demo.emulator_process import Emulator
+from kentik_dagster.run_environment import BATCH_SIZE_VARIABLE, RUN_ENVIRONMENT
 
 CONFIGURATION = """\
 exports:
@@ -148,3 +149,14 @@ def refusing_sts() -> Iterator[str]:
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+def test_every_command_gives_what_it_starts_the_environment_of_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in RUN_ENVIRONMENT:
+        monkeypatch.setenv(name, "as the user says")  # so that it is as before after this test
+    monkeypatch.delenv(BATCH_SIZE_VARIABLE)
+
+    CliRunner().invoke(main, ["run", "--help"])
+
+    said = {name: os.environ.get(name) for name in RUN_ENVIRONMENT}
+    assert said == dict.fromkeys(RUN_ENVIRONMENT, "as the user says") | {BATCH_SIZE_VARIABLE: "500"}

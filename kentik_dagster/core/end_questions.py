@@ -103,7 +103,8 @@ def _asked(
     numbers = numbers_of(addresses)
     # What is asked of an interface itself changes with the interface, which `seen_at` says.
     times = [microseconds(where[name], first)[scope] for name in ("instant", "seen_at")]
-    times += [microseconds(distinct[name], first) for name in ("changed_at",) if name in distinct.columns]
+    if "changed_at" in distinct.columns:
+        times.append(microseconds(distinct["changed_at"], first))
     return Asked(
         vpc=_either(where["vpc"].to_numpy()[scope], distinct, "tgw_vpc_id", index),
         via=_either(where["via"].to_numpy()[scope], distinct, "tgw_id", index),

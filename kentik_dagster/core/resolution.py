@@ -35,7 +35,7 @@ _OPEN, _EXACT, _EARLIEST, _EXTERNAL, _AMBIGUOUS, _UNKNOWN = range(len(_WORDS))
 class Asked:
     """Questions, each once: who had an address at a moment, as seen from somewhere.
 
-    VPCs, route tables, interfaces and addresses are numbers of `AddressIndex.codes`, NONE where they are not known.
+    VPCs, route tables, interfaces and addresses are numbers of `AddressIndex.codes`, or NONE or UNKNOWN.
 
     Attributes:
         vpc: of the record.

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
 import polars as pl
 
 from kentik_dagster.catalog.applications import APPLICATIONS, PROTOCOL_NAMES, TRANSPORTS
-from kentik_dagster.core.distinct import coded
+from kentik_dagster.core.distinct import Numbers, coded
 from kentik_dagster.core.schemas import require
 
 _PORTS, _PROTOCOLS = 65_536, 256
@@ -17,6 +18,9 @@ _PORTS, _PROTOCOLS = 65_536, 256
 _SYSTEM_PORTS = 1_024
 # A lower rank serves. System ports share one; a port that only IANA names comes after all that the user names.
 _REGISTERED, _NAMELESS = _PORTS, 2 * _PORTS
+# Of two of one rank the one that this is added to does not serve; an entry's number is below it.
+_SECOND = 1 << 32
+_ENTRY = _SECOND - 1
 
 
 def application(records: pl.DataFrame, overrides: Mapping[tuple[int, int], str]) -> pl.Series:
@@ -41,49 +45,45 @@ def application(records: pl.DataFrame, overrides: Mapping[tuple[int, int], str])
     """
     require(records, "protocol", "srcport", "dstport", by="application")
     table = _table(frozenset(overrides.items()))
-    protocol = records.select(pl.col("protocol").pipe(_within, _PROTOCOLS)).to_series()
-    protocols = pl.DataFrame(
-        {"first": table.first.gather(protocol), "own": table.own.gather(protocol)}, height=records.height
+    protocol = _within(records["protocol"], _PROTOCOLS)
+    first, last = table.first[protocol], table.last[protocol]
+    src, dst = (
+        table.preferences[first + np.minimum(_within(records[port], _PORTS), last)] for port in ("srcport", "dstport")
     )
-
-    def entries(port: str) -> pl.Series:
-        ports = records.select(pl.col(port).pipe(_within, _PORTS)).to_series()
-        return protocols.select(pl.coalesce(pl.col("first") + ports, "own")).to_series()
-
-    src, dst = entries("srcport"), entries("dstport")
-    serving = src.zip_with(table.ranks.gather(src) < table.ranks.gather(dst), dst)
-    return table.names.gather(serving).alias("application")
+    serving = np.minimum(src + _SECOND, dst) & _ENTRY
+    return table.names.gather(pl.Series(serving)).alias("application")
 
 
-def _within(number: pl.Expr, limit: int) -> pl.Expr:
-    """Numbers that no header field can hold count as not recorded."""
-    return pl.when(number.is_between(0, limit - 1)).then(number).cast(pl.UInt32)
+def _within(numbers: pl.Series, limit: int) -> Numbers:
+    """Numbers below a limit; the limit itself for what is not recorded, or no header field can hold."""
+    recorded = numbers.cast(pl.Int32, strict=False).fill_null(-1).to_numpy()
+    unsigned: Numbers = recorded.view(np.uint32).astype(np.int64)  # so that what is negative is largest
+    return np.minimum(unsigned, limit)
 
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """Every port of every protocol with ports, one block of 65,536 after the other, then the protocols themselves.
+    """For each protocol with ports an entry for every port and one for none, then one for each other protocol.
 
     Attributes:
         names: the application of each entry; null: none.
-        ranks: the lower rank serves.
-        first: the entry of port 0, by protocol; null: its ports name nothing.
-        own: the protocol's own entry, by protocol.
+        preferences: the lower serves: the rank of each entry, then _SECOND, then the entry itself.
+        first, last: of each protocol, and of none: its first entry, and how many more it has.
     """
 
     names: pl.Series
-    ranks: pl.Series
-    first: pl.Series
-    own: pl.Series
+    preferences: Numbers
+    first: Numbers
+    last: Numbers
 
 
 @lru_cache(maxsize=4)
 def _table(overrides: frozenset[tuple[tuple[int, int], str]]) -> _Table:
-    blocks = sorted({*TRANSPORTS.values(), *(protocol for (protocol, _), _ in overrides)})
-    first = {protocol: block * _PORTS for block, protocol in enumerate(blocks)}
-    keywords = [PROTOCOL_NAMES.get(protocol) for protocol in range(_PROTOCOLS)]
-    names = [name for protocol in blocks for name in [keywords[protocol]] * _PORTS] + keywords
-    ranks = [_NAMELESS] * len(names)
+    with_ports = {*TRANSPORTS.values(), *(protocol for (protocol, _), _ in overrides)}
+    last = np.array([_PORTS if protocol in with_ports else 0 for protocol in range(_PROTOCOLS + 1)])
+    first = np.cumsum(last + 1) - last - 1
+    names = [PROTOCOL_NAMES.get(protocol) for protocol in range(_PROTOCOLS + 1) for _ in range(last[protocol] + 1)]
+    ranks = np.full(len(names), _NAMELESS)
     for protocol, port, name in APPLICATIONS:
         names[first[protocol] + port] = name
         ranks[first[protocol] + port] = _REGISTERED + _rank(port)
@@ -92,9 +92,9 @@ def _table(overrides: frozenset[tuple[tuple[int, int], str]]) -> _Table:
         ranks[first[protocol] + port] = _rank(port)
     return _Table(
         names=coded(pl.Series(names, dtype=pl.String)),
-        ranks=pl.Series(ranks, dtype=pl.UInt32),
-        first=pl.Series([first.get(protocol) for protocol in range(_PROTOCOLS)], dtype=pl.UInt32),
-        own=pl.Series([len(blocks) * _PORTS + protocol for protocol in range(_PROTOCOLS)], dtype=pl.UInt32),
+        preferences=ranks * 2 * _SECOND + np.arange(len(names)),
+        first=first,
+        last=last,
     )
 
 

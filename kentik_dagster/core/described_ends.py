@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import polars as pl
 
 from kentik_dagster.catalog.tables import END_COLUMNS, PLACE_COLUMNS, TABLES
@@ -28,23 +29,29 @@ def described_ends(
     """What is said of each end that was asked for: the columns of an end, `net`, and what its route says.
 
     Ids of interfaces and instances are of the categories that the records have of those that recorded.
+
+    Returns:
+        One row per question, in the same order, and a last one for records that have no such end: all null.
     """
+    answers, said = (pl.concat([rows, rows.clear(1)], rechunk=True) for rows in (answers, questions.said))
+    own = pl.Series(np.append(questions.asked.are_own, False))
     rows, number = numbered(answers.select("owner"))
     owners = index.owners.select(pl.col(END_COLUMNS).gather(rows["owner"]))
-    recorders = {name: questions.said[f"said_{name}"].dtype for name in ("eni_id", "instance_id")}
+    recorders = {name: said[f"said_{name}"].dtype for name in ("eni_id", "instance_id")}
     owners = owners.cast(recorders).with_columns(coded(owners[name]) for name in _MANY)  # type: ignore[arg-type]
     described = owners.select(pl.all().gather(number))
-    own = pl.Series(questions.asked.are_own)
     if own.any():
-        described = described.with_columns(_as_recorded(described, questions.said, own, index))
-    told = answers.with_columns(_places(questions.said["address"], answers["resolution"], places)).select(
+        described = described.with_columns(_as_recorded(described, said, own, index))
+    told = answers.with_columns(_places(said["address"], answers["resolution"], places)).select(
         "resolution", "gateway_id", "gateway_type", "forwarding_state", "aws_service", *PLACE_COLUMNS, "is_in_vpc",
         net=network_of(pl.col("resolution"), pl.col("is_on_premises")),
     )  # fmt: skip
     ends = pl.concat([described, told], how="horizontal")
     return ends.with_columns(
         pl.selectors.by_name(_FEW).cast(pl.Categorical),
-        pl.col("net").replace_strict(NETS, default=len(NETS), return_dtype=pl.UInt8),
+        net=pl.when(pl.col("resolution").is_not_null()).then(
+            pl.col("net").replace_strict(NETS, default=len(NETS), return_dtype=pl.UInt8)
+        ),
     )
 
 

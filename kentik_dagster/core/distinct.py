@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import polars as pl
@@ -49,8 +51,8 @@ def numbered(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
     """
     # Neighbours are often the same: only where a row differs from the one before is it looked at.
     differs = pl.any_horizontal(pl.col(name).ne_missing(pl.col(name).shift()) for name in rows.columns)
-    begins = rows.select((differs | (pl.int_range(pl.len()) == 0)).alias("begins")).to_series()
-    runs = rows.select(pl.all().gather(begins.arg_true()))
+    begins = rows.select((differs | (pl.int_range(pl.len()) == 0)).alias("begins")).to_series().arg_true()
+    runs = rows.select(pl.all().gather(begins))
     key, size = np.zeros(runs.height, np.int64), 1  # keys are below the size
     for column in runs:
         codes, count = _codes(column)
@@ -61,8 +63,8 @@ def numbered(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
             size = len(firsts)
         key, size = (codes if size == 1 else key * count + codes), size * count
     firsts, numbers = _numbered(key, size)
-    run = begins.cast(pl.UInt32).cum_sum() - 1
-    return runs.select(pl.all().gather(firsts)), pl.Series(numbers).cast(pl.UInt32).gather(run)
+    each = _repeated(numbers.astype(np.uint32), begins.to_numpy(), rows.height)
+    return runs.select(pl.all().gather(firsts)), pl.Series(each)
 
 
 def numbered_keys(keys: Numbers, size: int) -> tuple[Numbers, Numbers]:
@@ -70,7 +72,12 @@ def numbered_keys(keys: Numbers, size: int) -> tuple[Numbers, Numbers]:
     is_new = np.diff(keys, prepend=-1) != 0
     begins = np.flatnonzero(is_new)
     firsts, numbers = _numbered(keys[begins], size)
-    return begins[firsts], numbers[np.cumsum(is_new) - 1]
+    return begins[firsts], _repeated(numbers, begins, len(keys))
+
+
+def _repeated(said: npt.NDArray[Any], begins: npt.NDArray[Any], count: int) -> npt.NDArray[Any]:
+    """For each of `count` rows what is said of the run that it lies in; the first run begins at the first row."""
+    return np.repeat(said, np.diff(begins, append=count))
 
 
 def _codes(column: pl.Series) -> tuple[Numbers, int]:

@@ -74,9 +74,10 @@ def _each_once(
         Per question: `scope` (its place or, behind all places, its scope), `address`, `is_own`, `changed_at`, and
         `tgw_vpc_id` and `tgw_id` if any record has them.
     """
-    is_own = np.concatenate([records[f"{side}_is_own"].to_numpy() for side in SIDES])
-    place = records["place"].to_numpy()
-    seen_from = np.where(is_own, np.tile(place, 2), np.tile(scope.to_numpy()[place].astype(np.int64) + len(scope), 2))
+    of_sides = [records[f"{side}_is_own"].to_numpy() for side in SIDES]
+    place = records["place"].cast(pl.Int64).to_numpy()
+    its_scope = (scope.cast(pl.Int64).to_numpy() + len(scope))[place]
+    seen_from = np.concatenate([np.where(are_own, place, its_scope) for are_own in of_sides])
     gateways = pl.Categorical(pl.Categories.random())
     also = pl.concat(
         records.select(pl.col(f"tgw_{side}_vpc_id").alias("tgw_vpc_id"), "tgw_id").cast(gateways) for side in SIDES
@@ -87,7 +88,8 @@ def _each_once(
         (rows, keys), (different, number) = numbered_keys(keys, size), numbered(also)
         keys, size = keys * different.height + number.to_numpy(), len(rows) * different.height
     rows, numbers = numbered_keys(keys, size)
-    distinct = pl.DataFrame({"scope": seen_from[rows], "address": address[rows], "is_own": is_own[rows]})
+    is_own = np.concatenate(of_sides)[rows]
+    distinct = pl.DataFrame({"scope": seen_from[rows], "address": address[rows], "is_own": is_own})
     return pl.concat([distinct, also.select(pl.all().gather(rows))], how="horizontal"), numbers
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import polars as pl
 
@@ -22,7 +23,10 @@ from kentik_dagster.core.traffic import NETS, direction, is_primary, profile
 
 _FLOWS = polars_schema(TABLES["flow_logs"])
 _ENRICHED = polars_schema(TABLES["enriched_flows"])
+_NETS = len(NETS) + 1  # and one that is not known
 _MANY_ROWS = 16 * 1024
+# What is said of the way to the remote end.
+_OF_ROUTES = ("gateway_id", "gateway_type", "forwarding_state")
 _ADDRESSES = ("srcaddr", "dstaddr", "pkt_srcaddr", "pkt_dstaddr")
 
 
@@ -73,21 +77,26 @@ def enriched_flows(flows: pl.DataFrame, known: Knowledge) -> pl.DataFrame:
     questions = end_questions(records.with_columns(place=place), places, known.index)
     answers = resolve(questions.asked, known.index)
     ends = described_ends(questions, answers, known.index, known.places)
-    ends = pl.concat([ends, ends.clear(1)], rechunk=True)  # the last one is for records that have none
     number = {side: questions.of[side].fill_null(ends.height - 1) for side in SIDES}
-    described = [pl.DataFrame([_told(end, number[side]).alias(f"{side}_{end.name}") for end in ends]) for side in SIDES]
+    of_sides = [_told(ends.drop(_OF_ROUTES), number[side]).select(pl.all().name.prefix(f"{side}_")) for side in SIDES]
+    own = (of_side[f"{side}_eni_id"] for side, of_side in zip(SIDES, of_sides, strict=True))
+    way = direction(records["flow_direction"], records["interface_id"], *own)
+    records = records.with_columns(way.alias("flow_direction"))
+    is_out = pl.col("flow_direction") != "ingress"
+    remote = records.select(pl.when(is_out).then(number["dst"]).when(~is_out).then(number["src"])).to_series()
+    of_route = _told(ends.select(_OF_ROUTES), remote.fill_null(ends.height - 1))
     observed = places.select(pl.selectors.starts_with("observing_")).with_columns(
         places["eni_type"].cast(pl.Categorical).alias("place_eni_type")
     )
-    together = pl.concat([records, observed.select(pl.all().gather(place)), *described], how="horizontal")
-    return _columns(together, known).select(_ENRICHED.names())
+    told = [records, observed.select(pl.all().gather(place)), *of_sides, of_route]
+    return _columns(pl.concat(told, how="horizontal"), known).select(_ENRICHED.names())
 
 
-def _told(said: pl.Series, number: pl.Series) -> pl.Series:
+def _told(said: pl.DataFrame, number: pl.Series) -> pl.DataFrame:
     """What is said of the end of each record."""
-    if said.null_count() == len(said):
-        return said.clear(len(number))
-    return said.gather(number)
+    return pl.DataFrame(
+        column.gather(number) if column.null_count() < len(column) else column.clear(len(number)) for column in said
+    )
 
 
 def clustered(flows: pl.DataFrame) -> pl.DataFrame:
@@ -148,18 +157,9 @@ def _file_time() -> pl.Expr:
 
 def _columns(records: pl.DataFrame, known: Knowledge) -> pl.DataFrame:
     own = pl.col("interface_id")
-    ends = (records[f"{side}_eni_id"] for side in SIDES)
-    records = records.with_columns(
-        direction(records["flow_direction"], records["interface_id"], *ends).alias("flow_direction")
-    )
-    is_out = pl.col("flow_direction") != "ingress"
     paths = pl.Series([GATEWAY_OF_PATH.get(path) for path in range(max(GATEWAY_OF_PATH) + 1)], dtype=pl.Categorical)
     path = pl.when(pl.col("traffic_path").is_between(0, len(paths) - 1)).then("traffic_path").cast(pl.UInt32)
     on_path = paths.gather(records.select(path).to_series())
-    remote = {
-        name: pl.when(is_out).then(f"dst_{name}").when(~is_out).then(f"src_{name}")
-        for name in ("gateway_id", "gateway_type", "forwarding_state")
-    }
     return records.with_columns(
         application(records.select("protocol", "srcport", "dstport"), known.applications),
         _profiles(records),
@@ -181,9 +181,7 @@ def _columns(records: pl.DataFrame, known: Knowledge) -> pl.DataFrame:
             src_resolution=pl.col("src_resolution"),
             dst_resolution=pl.col("dst_resolution"),
         ).fill_null(False),
-        gateway_id=remote["gateway_id"],
-        gateway_type=pl.coalesce(remote["gateway_type"], pl.when(remote["gateway_id"].is_null()).then(on_path)),
-        forwarding_state=remote["forwarding_state"],
+        gateway_type=pl.coalesce("gateway_type", pl.when(pl.col("gateway_id").is_null()).then(on_path)),
         src_aws_service=pl.coalesce(pl.col("pkt_src_aws_service").cast(pl.Categorical), "src_aws_service"),
         dst_aws_service=pl.coalesce(pl.col("pkt_dst_aws_service").cast(pl.Categorical), "dst_aws_service"),
         observing_eni_id=own,
@@ -202,8 +200,12 @@ def _columns(records: pl.DataFrame, known: Knowledge) -> pl.DataFrame:
 
 def _profiles(records: pl.DataFrame) -> pl.Series:
     """The traffic profile of each record, from a table of all pairs of networks."""
-    nets = pl.Series([*NETS, None], dtype=pl.String)
-    pairs = pl.DataFrame({"src": nets}).join(pl.DataFrame({"dst": nets}), how="cross")
-    named = pairs.select(profile(pl.col("src"), pl.col("dst"), pl.lit(value=True)).cast(pl.Categorical)).to_series()
-    pair = pl.col("src_net").cast(pl.UInt32) * len(nets) + pl.col("dst_net")
-    return named.gather(records.select(pair).to_series()).alias("traffic_profile")
+    pair = pl.col("src_net").cast(pl.UInt32) * _NETS + pl.col("dst_net")
+    return _profiles_of_pairs().gather(records.select(pair).to_series()).alias("traffic_profile")
+
+
+@lru_cache(maxsize=1)
+def _profiles_of_pairs() -> pl.Series:
+    nets = pl.DataFrame({"src": [*NETS, None]})
+    pairs = nets.join(nets.rename({"src": "dst"}), how="cross", maintain_order="left_right")
+    return pairs.select(profile(pl.col("src"), pl.col("dst"), pl.lit(value=True)).cast(pl.Categorical)).to_series()

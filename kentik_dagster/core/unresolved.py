@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import polars as pl
@@ -15,6 +15,7 @@ from kentik_dagster.core.traffic import FOUND
 ENDS = pl.Schema({"vpc_id": pl.String(), "resolution": pl.String(), "is_internal": pl.Boolean(), "ends": pl.UInt32()})
 UNRESOLVED = ("ambiguous", "unknown")
 _PLACE = ("vpc_id", "resolution", "is_internal")
+_RESOLUTIONS = ("src_resolution", "dst_resolution")
 
 
 def ends_by_vpc(enriched: pl.DataFrame) -> pl.DataFrame:
@@ -39,32 +40,30 @@ def ends_by_hour(enriched: pl.DataFrame) -> dict[str, pl.DataFrame]:
 
 
 def _ends(enriched: pl.DataFrame, *also: str) -> pl.DataFrame:
-    counts = pl.concat(_counts(enriched, side, also) for side in ("src", "dst"))
-    numbers = address_numbers(counts["address"].unique()).select("address", "is_internet")
-    internal = pl.col("resolution").is_in(FOUND) | (
-        pl.col("resolution").is_in(UNRESOLVED) & ~pl.col("is_internet").fill_null(False)
+    """Ends by `_PLACE` and the columns of `also`; only what is unresolved, which is little, is looked at by address."""
+    place = (*also, "observing_vpc_id")
+    once, number = numbered(enriched.select(*place, *_RESOLUTIONS))
+    counts = np.bincount(number.to_numpy(), minlength=once.height)
+    resolved = (
+        pl.concat(once.select(*place, resolution=name, ends=pl.Series(counts)) for name in _RESOLUTIONS)
+        .filter(~pl.col("resolution").is_in(UNRESOLVED))
+        .with_columns(is_internal=pl.col("resolution").is_in(FOUND))
     )
-    return (
-        counts.join(numbers, on="address", how="left")
-        .with_columns(is_internal=internal)
-        .group_by(*also, *_PLACE)
-        .agg(pl.col("ends").sum())
+    is_unresolved = once.select(pl.any_horizontal(pl.col(_RESOLUTIONS).is_in(UNRESOLVED).fill_null(False))).to_series()
+    rows = np.flatnonzero(is_unresolved.to_numpy()[number.to_numpy()])
+    addresses = (f"{side}{kind}_addr" for side in ("src", "dst") for kind in ("", "_pkt"))
+    records = enriched.select(pl.col(*place, *_RESOLUTIONS, *addresses).gather(rows))
+    ends = pl.concat(
+        records.select(*place, resolution=f"{side}_resolution", address=pl.coalesce(f"{side}_pkt_addr", f"{side}_addr"))
+        for side in ("src", "dst")
     )
-
-
-def _counts(enriched: pl.DataFrame, side: str, also: Sequence[str]) -> pl.DataFrame:
-    """Ends of one side by `vpc_id` and `resolution`, those that are not resolved by `address`, too; all text."""
-    place = (*also, "vpc_id", "resolution")
-    ends = enriched.select(*also, vpc_id="observing_vpc_id", resolution=f"{side}_resolution")
-    once, number = numbered(ends)
-    is_unresolved = once["resolution"].is_in(UNRESOLVED).fill_null(False)
-    counts = np.bincount(number.to_numpy(), minlength=once.height).astype(np.uint32)
-    resolved = once.with_columns(ends=pl.Series(counts)).filter(~is_unresolved).drop_nulls("resolution")
-    address = pl.coalesce(f"{side}_pkt_addr", f"{side}_addr").alias("address")
-    others = pl.concat([ends, enriched.select(f"{side}_pkt_addr", f"{side}_addr")], how="horizontal")
-    others = others.filter(is_unresolved.gather(number)).with_columns(address).group_by(*place, "address").len("ends")
-    both = pl.concat([resolved, others], how="diagonal")
-    return both.select(pl.col(*place, "address").cast(pl.String), "ends")
+    ends = ends.filter(pl.col("resolution").is_in(UNRESOLVED)).cast({"address": pl.String})
+    numbers = address_numbers(ends["address"])
+    internal = ends.join(numbers, on="address", how="left").select(
+        *place, "resolution", ends=pl.lit(1, pl.Int64), is_internal=~pl.col("is_internet").fill_null(False)
+    )
+    both = pl.concat([resolved, internal]).rename({"observing_vpc_id": "vpc_id"})
+    return both.group_by(*also, *_PLACE).agg(pl.col("ends").sum())
 
 
 def together(counts: Iterable[pl.DataFrame]) -> pl.DataFrame:

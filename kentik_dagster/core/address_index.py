@@ -159,17 +159,22 @@ class AddressIndex:
         """Interfaces as they were at an instant, or at the nearest at which they are known."""
         asked, rows = self._by_interface.pairs(interface)
         then, begin = at[asked], self._from[rows]
-        stood, were_later = self._stood(rows, then)
         pair = np.full(len(interface), NONE)
-        pair[asked[::-1]] = np.arange(len(asked) - 1, -1, -1)
-        several = np.flatnonzero(np.bincount(asked, minlength=len(interface))[asked] > 1)
-        away = np.maximum(np.maximum(begin - then, then - self._to[rows]), 0)
-        keys = (rows, begin, away, ~were_later, ~stood, asked)  # the last one first
-        best = several[np.lexsort([key[several] for key in keys])]
+        if not len(rows):
+            return Interfaces(pair, pair >= 0, pair >= 0)
+        stood, were_later = self._stood(rows, then)
+        # Of the rows that say how it was then, the one that says so since longest.
+        firsts = np.flatnonzero(np.diff(asked, prepend=NONE))
+        since = np.minimum.reduceat(np.where(stood, begin, _NEVER), firsts)
+        best = np.flatnonzero(stood & (begin == np.repeat(since, np.diff(firsts, append=len(asked)))))
+        pair[asked[best[::-1]]] = best[::-1]
+        # If none does, the nearest, and one that may be older before others.
+        others = np.flatnonzero(pair[asked] == NONE)
+        away = np.maximum(begin - then, then - self._to[rows])
+        keys = (rows, begin, away, ~were_later, asked)  # the last one first
+        best = others[np.lexsort([key[others] for key in keys])]
         pair[asked[best[::-1]]] = best[::-1]
         is_there = pair >= 0
-        if not len(rows):
-            return Interfaces(pair, is_there, is_there)
         return Interfaces(np.where(is_there, rows[pair], NONE), is_there & stood[pair], is_there & were_later[pair])
 
     def had(self, interface: Numbers, address: Numbers) -> tuple[Flags, Flags]:

@@ -33,7 +33,8 @@ def described_ends(
     Returns:
         One row per question, in the same order, and a last one for records that have no such end: all null.
     """
-    answers, said = (pl.concat([rows, rows.clear(1)], rechunk=True) for rows in (answers, questions.said))
+    said = questions.said.with_columns(address=questions.asked.text)
+    answers, said = (pl.concat([rows, rows.clear(1)], rechunk=True) for rows in (answers, said))
     own = pl.Series(np.append(questions.asked.are_own, False))
     rows, number = numbered(answers.select("owner"))
     owners = index.owners.select(pl.col(END_COLUMNS).gather(rows["owner"]))
@@ -78,7 +79,7 @@ def _places(addresses: pl.Series, resolutions: pl.Series, places: Places | None)
     if places is None:
         types = {name: _ENRICHED[f"src_{name}"] for name in PLACE_COLUMNS}
         return [pl.repeat(None, len(addresses), dtype=types[name], eager=True).alias(name) for name in types]
-    outside = pl.select(address=pl.when(resolutions == "external").then(addresses))
+    outside = pl.select(address=pl.when(resolutions == "external").then(addresses.cast(pl.String)))
     found = places(outside["address"].drop_nulls().unique())
     told = outside.join(found, on="address", how="left", maintain_order="left")
     return [told[name] for name in PLACE_COLUMNS]

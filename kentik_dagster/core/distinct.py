@@ -55,6 +55,11 @@ def numbered(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
     runs = rows.select(pl.all().gather(begins))
     key, size = np.zeros(runs.height, np.int64), 1  # keys are below the size
     for column in runs:
+        if size >= len(key):
+            firsts, key = _numbered(key, size)
+            size = len(firsts)
+            if size == len(key):
+                break  # no two are the same
         codes, count = _codes(column)
         if count == 1:
             continue

@@ -8,11 +8,10 @@ import numpy as np
 import polars as pl
 
 from kentik_dagster.core.address_index import AddressIndex, microseconds
-from kentik_dagster.core.addresses import numbers_of
 from kentik_dagster.core.codes import gathered
-from kentik_dagster.core.distinct import NONE, UNKNOWN, Numbers, numbered, numbered_keys, texts
+from kentik_dagster.core.distinct import NONE, Numbers, numbered, numbered_keys, texts
 from kentik_dagster.core.moments import last_changes
-from kentik_dagster.core.observation import SAID
+from kentik_dagster.core.observation import SAID, Observed
 from kentik_dagster.core.resolution import Asked
 
 SIDES = ("src", "dst")
@@ -24,7 +23,7 @@ class Questions:
 
     Attributes:
         asked: the questions.
-        said: one row per question: its `address`, and what its record says of its interface (`said_*`).
+        said: one row per question: what its record says of its interface (`said_*`).
         of: for each side the number of each record's question, null where it has none.
     """
 
@@ -33,76 +32,70 @@ class Questions:
     of: dict[str, pl.Series]
 
 
-def end_questions(records: pl.DataFrame, places: pl.DataFrame, index: AddressIndex) -> Questions:
+def end_questions(records: pl.DataFrame, observed: Observed, index: AddressIndex) -> Questions:
     """What to ask of the ends of records.
 
     An interface's own end is asked for as of the interface; any other as of what the interface's subnet sees, which is
     the same for many interfaces.
 
     Args:
-        records: with `src_end`, `dst_end` (addresses), `src_is_own`, `dst_is_own`, `moment`, `place` (a row of
-            `places`).
-        places: of `observed_places`.
+        records: with `src_end`, `dst_end` (addresses), `src_is_own`, `dst_is_own`, `moment`.
+        observed: where each of them was taken.
     """
-    addresses, address = texts(pl.concat(records[f"{side}_end"].alias("end") for side in SIDES))
+    ends = pl.concat(records[f"{side}_end"].alias("end") for side in SIDES)
+    addresses, address = texts(ends)
     moments = records["moment"]
     codes = index.codes.of(addresses)
     changed_at = last_changes(address, codes, pl.concat([moments, moments]), index.address_changes)
-    scopes, scope = numbered(places.select("instant", pl.col("vpc", "via") - UNKNOWN))
-    scopes = scopes.with_columns(pl.col("vpc", "via") + UNKNOWN)
-    distinct, numbers = _each_once(records, scope, address, changed_at.alias("changed_at"), len(addresses))
+    distinct, numbers = _each_once(records, observed, address, changed_at.alias("changed_at"), len(addresses))
 
-    where = pl.concat([places, scopes], how="diagonal")
+    where = pl.concat([observed.places, observed.scopes], how="diagonal")
     is_asked = (distinct["address"] >= 0) & where["instant"].is_not_null().gather(distinct["scope"])
     question = gathered(np.where(is_asked, np.cumsum(is_asked) - 1, NONE)).gather(numbers)
     distinct = distinct.filter(is_asked)
     first = int(str(moments.to_physical().min() or 0))
-    said = where.select(pl.col([f"said_{name}" for name in SAID]).gather(distinct["scope"]))
     return Questions(
-        asked=_asked(distinct, where, addresses, codes, first, index),
-        said=said.with_columns(addresses.gather(distinct["address"]).alias("address")),
+        asked=_asked(distinct.with_columns(text=ends.gather(distinct["row"])), where, codes, first, index),
+        said=where.select(pl.col([f"said_{name}" for name in SAID]).gather(distinct["scope"])),
         of=dict(zip(SIDES, (question[: records.height], question[records.height :]), strict=True)),
     )
 
 
 def _each_once(
-    records: pl.DataFrame, scope: pl.Series, address: Numbers, changed_at: pl.Series, addresses: int
+    records: pl.DataFrame, observed: Observed, address: Numbers, changed_at: pl.Series, addresses: int
 ) -> tuple[pl.DataFrame, Numbers]:
     """The distinct questions of the ends of both sides, and for each end the number of its own.
 
     Returns:
-        Per question: `scope` (its place or, behind all places, its scope), `address`, `is_own`, `changed_at`, and
-        `tgw_vpc_id` and `tgw_id` if any record has them.
+        Per question: `row` (an end that asks it), `scope` (its place or, behind all places, its scope), `address`,
+        `is_own`, `changed_at`, and `tgw_vpc_id` and `tgw_id` if any record has them.
     """
     of_sides = [records[f"{side}_is_own"].to_numpy() for side in SIDES]
-    place = records["place"].cast(pl.Int64).to_numpy()
-    its_scope = (scope.cast(pl.Int64).to_numpy() + len(scope))[place]
+    place, scope = (numbers.cast(pl.Int64).to_numpy() for numbers in (observed.place, observed.places["scope"]))
+    its_scope = (scope + observed.places.height)[place]
     seen_from = np.concatenate([np.where(are_own, place, its_scope) for are_own in of_sides])
     gateways = pl.Categorical(pl.Categories.random())
     also = pl.concat(
         records.select(pl.col(f"tgw_{side}_vpc_id").alias("tgw_vpc_id"), "tgw_id").cast(gateways) for side in SIDES
     ).with_columns(changed_at)
     also = also.select(column for column in also if column.null_count() < len(column))
-    keys, size = seen_from * (addresses + 1) + address + 1, 2 * len(scope) * (addresses + 1)
+    keys, size = seen_from * (addresses + 1) + address + 1, (len(scope) + observed.scopes.height) * (addresses + 1)
     if also.width:
         (rows, keys), (different, number) = numbered_keys(keys, size), numbered(also)
         keys, size = keys * different.height + number.to_numpy(), len(rows) * different.height
     rows, numbers = numbered_keys(keys, size)
     is_own = np.concatenate(of_sides)[rows]
-    distinct = pl.DataFrame({"scope": seen_from[rows], "address": address[rows], "is_own": is_own})
+    distinct = pl.DataFrame({"row": rows, "scope": seen_from[rows], "address": address[rows], "is_own": is_own})
     return pl.concat([distinct, also.select(pl.all().gather(rows))], how="horizontal"), numbers
 
 
-def _asked(
-    distinct: pl.DataFrame, where: pl.DataFrame, addresses: pl.Series, codes: Numbers, first: int, index: AddressIndex
-) -> Asked:
+def _asked(distinct: pl.DataFrame, where: pl.DataFrame, codes: Numbers, first: int, index: AddressIndex) -> Asked:
     scope, address = (distinct[name].to_numpy() for name in ("scope", "address"))
     is_own = distinct["is_own"].to_numpy()
     own = where["own"].fill_null(NONE).to_numpy()[scope]
     are_seen, had = index.had(np.where(is_own, own, NONE), codes[address])
     # An interface that metadata has never shown is taken at its word if it is an instance's.
     are_taken = ~are_seen & where["said_instance_id"].is_not_null().to_numpy()[scope]
-    numbers = numbers_of(addresses)
     # What is asked of an interface itself changes with the interface, which `seen_at` says.
     times = [microseconds(where[name], first)[scope] for name in ("instant", "seen_at")]
     if "changed_at" in distinct.columns:
@@ -111,13 +104,12 @@ def _asked(
         vpc=_either(where["vpc"].to_numpy()[scope], distinct, "tgw_vpc_id", index),
         via=_either(where["via"].to_numpy()[scope], distinct, "tgw_id", index),
         address=codes[address],
-        cut=index.cuts.of(numbers["number"])[address],
+        text=distinct["text"],
         own=own,
         at=np.maximum.reduce(times).clip(first),
         instant=where["instant"].gather(scope),
         are_own=is_own & (had | are_taken),
         are_disputed=is_own & ~are_seen & ~are_taken,
-        are_internet=numbers["is_internet"].fill_null(False).to_numpy()[address],
     )
 
 

@@ -73,8 +73,8 @@ def enriched_flows(flows: pl.DataFrame, known: Knowledge) -> pl.DataFrame:
         **is_own(),
     )
     records = records.with_columns(network_instants(records["moment"], known.index))
-    places, place = observed_places(records, known.index)
-    questions = end_questions(records.with_columns(place=place), places, known.index)
+    observed = observed_places(records, known.index)
+    questions = end_questions(records, observed, known.index)
     answers = resolve(questions.asked, known.index)
     ends = described_ends(questions, answers, known.index, known.places)
     number = {side: questions.of[side].fill_null(ends.height - 1) for side in SIDES}
@@ -85,10 +85,10 @@ def enriched_flows(flows: pl.DataFrame, known: Knowledge) -> pl.DataFrame:
     is_out = pl.col("flow_direction") != "ingress"
     remote = records.select(pl.when(is_out).then(number["dst"]).when(~is_out).then(number["src"])).to_series()
     of_route = _told(ends.select(_OF_ROUTES), remote.fill_null(ends.height - 1))
-    observed = places.select(pl.selectors.starts_with("observing_")).with_columns(
-        places["eni_type"].cast(pl.Categorical).alias("place_eni_type")
+    of_place = observed.places.select(
+        pl.selectors.starts_with("observing_"), place_eni_type=pl.col("eni_type").cast(pl.Categorical)
     )
-    told = [records, observed.select(pl.all().gather(place)), *of_sides, of_route]
+    told = [records, _told(of_place, observed.place), *of_sides, of_route]
     return _columns(pl.concat(told, how="horizontal"), known).select(_ENRICHED.names())
 
 

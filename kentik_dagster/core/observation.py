@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import polars as pl
 
 from kentik_dagster.core.address_index import AddressIndex, microseconds
 from kentik_dagster.core.codes import gathered
-from kentik_dagster.core.distinct import NONE, Numbers, numbered, texts
+from kentik_dagster.core.distinct import NONE, UNKNOWN, Numbers, numbered, texts
 from kentik_dagster.core.moments import last_changes
 
 # What an interface keeps for its life, and what may change.
@@ -17,19 +19,32 @@ _OBSERVED = (*_LASTING, "instance_id")
 SAID = (*_OBSERVED, "eni_id")
 
 
-def observed_places(records: pl.DataFrame, index: AddressIndex) -> tuple[pl.DataFrame, pl.Series]:
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """Where records were taken.
+
+    Attributes:
+        places: the distinct places, a row each: `instant` (at which the network is looked at); `seen_at` (at which the
+            interface is looked at); `said_*`, as the record says (categories); `observing_*`, as the record says, else
+            as the address book does (categories); `eni_type`; `own` (the interface, as a number of the index);
+            `scope`, `vpc` and `via` of its scope.
+        scopes: from where the network looks the same, a row each: `instant`, and as numbers of the index `vpc` and
+            `via` (the route table).
+        place: for each record the number of its place.
+    """
+
+    places: pl.DataFrame
+    scopes: pl.DataFrame
+    place: pl.Series
+
+
+def observed_places(records: pl.DataFrame, index: AddressIndex) -> Observed:
     """The distinct places where records were taken.
 
     Args:
         records: one row per record: what it says of its interface, text or categories, all nullable: `interface_id`,
             `account_id`, `region`, `az_id`, `vpc_id`, `subnet_id`, `instance_id`; `moment`, and `instant` (at which the
             network is looked at).
-
-    Returns:
-        One row per place: `instant`; `seen_at` (at which the interface is looked at); `said_*`, as the record says
-        (categories); `observing_*`, as the record says, else as the address book does (categories); `eni_type`;
-        and as numbers of the index `own` (the interface), `vpc` and `via` (its route table). And for each record the
-        number of its place.
     """
     names, number = texts(records["interface_id"])
     codes = np.append(index.codes.of(names), NONE)
@@ -47,7 +62,7 @@ def observed_places(records: pl.DataFrame, index: AddressIndex) -> tuple[pl.Data
     stands = pl.Series(known.stand | known.are_earliest) & distinct["seen_at"].is_not_null()
     owner = owner.with_columns(pl.when(stands).then("instance_id").alias("instance_id"))
     observing = {name: _either(distinct[name], owner[name]) for name in _OBSERVED}
-    vpc, subnet = (index.codes.of(observing[name]) for name in ("vpc_id", "subnet_id"))
+    scopes, scope = _scopes(pl.DataFrame([distinct["instant"], observing["vpc_id"], observing["subnet_id"]]), index)
     said = distinct.select(
         pl.col(_LASTING).cast(pl.Categorical).name.prefix("said_"),
         said_instance_id="instance_id",
@@ -57,19 +72,20 @@ def observed_places(records: pl.DataFrame, index: AddressIndex) -> tuple[pl.Data
         *said,
         *(observed.alias(f"observing_{name}") for name, observed in observing.items()),
         owner["eni_type"],
+        *scopes.select(pl.col("vpc", "via").gather(scope)),
         own=pl.Series(interfaces),
-        vpc=pl.Series(vpc),
-        via=pl.Series(_route_tables(distinct["instant"], vpc, subnet, index)),
+        scope=scope,
     )
-    return places, numbers
+    return Observed(places, scopes, numbers)
 
 
 def _either(said: pl.Series, known: pl.Series) -> pl.Series:
     """What a record says or, where it says nothing, what is known; categories."""
     if not said.null_count():
         return said
-    both = pl.select(pl.coalesce(said.cast(pl.String), known.cast(pl.String))).to_series()
-    return both.cast(pl.Categorical(pl.Categories.random()))
+    dtype = said.dtype if said.null_count() < len(said) else pl.Categorical(pl.Categories.random())
+    lacking = pl.select(pl.when(said.is_null()).then(known.cast(pl.String))).to_series()
+    return pl.select(pl.coalesce(said.cast(dtype), lacking.cast(dtype))).to_series()
 
 
 def _seen_at(which: Numbers, codes: Numbers, moments: pl.Series, index: AddressIndex) -> pl.Series:
@@ -82,10 +98,19 @@ def _seen_at(which: Numbers, codes: Numbers, moments: pl.Series, index: AddressI
     return pl.select(pl.when(moments.is_not_null()).then(pl.coalesce(changed, first)).alias("seen_at")).to_series()
 
 
-def _route_tables(instants: pl.Series, vpc: Numbers, subnet: Numbers, index: AddressIndex) -> Numbers:
-    """The route table of each subnet at an instant, NONE where there is no instant."""
-    tables = np.full(len(vpc), NONE)
-    for instant in instants.unique().drop_nulls():
-        there = np.flatnonzero((instants == instant).fill_null(False).to_numpy())
-        tables[there] = index.topology(instant).route_tables(vpc[there], subnet[there])
-    return tables
+def _scopes(places: pl.DataFrame, index: AddressIndex) -> tuple[pl.DataFrame, pl.Series]:
+    """The distinct scopes of places, and for each place the number of its own.
+
+    Args:
+        places: `instant`, `vpc_id`, `subnet_id`.
+    """
+    subnets, of_place = numbered(places)
+    vpc, subnet = (index.codes.of(subnets[name]) for name in ("vpc_id", "subnet_id"))
+    via = np.full(subnets.height, NONE)
+    for instant in subnets["instant"].unique().drop_nulls():
+        there = np.flatnonzero((subnets["instant"] == instant).fill_null(False).to_numpy())
+        via[there] = index.topology(instant).route_tables(vpc[there], subnet[there])
+    scopes, of_subnet = numbered(
+        subnets.select("instant", vpc=pl.Series(vpc - UNKNOWN), via=pl.Series(via - UNKNOWN))  # none is negative
+    )
+    return scopes.with_columns(pl.col("vpc", "via") + UNKNOWN), of_subnet.gather(of_place)

@@ -16,8 +16,9 @@ import numpy as np
 import polars as pl
 
 from kentik_dagster.core.address_index import AddressIndex, Owners
-from kentik_dagster.core.codes import Flags, gathered
-from kentik_dagster.core.distinct import NONE, Numbers
+from kentik_dagster.core.addresses import numbers_of
+from kentik_dagster.core.codes import Flags, gathered, values_of
+from kentik_dagster.core.distinct import NONE, Numbers, texts
 from kentik_dagster.core.topology import Topology
 
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
@@ -41,25 +42,23 @@ class Asked:
         vpc: of the record.
         via: the route table of the record's subnet, or the transit gateway that recorded.
         address: the address.
-        cut: the same, as a number of `AddressIndex.cuts`.
+        text: the same, as text or categories.
         at: when it is looked up, in microseconds.
         instant: when the network is looked at; there are few.
         are_own: the address is that of the interface that recorded.
         own: that interface.
         are_disputed: the record speaks for its interface, of which nothing is known: nobody else is named.
-        are_internet: the address is no private one.
     """
 
     vpc: Numbers
     via: Numbers
     address: Numbers
-    cut: Numbers
+    text: pl.Series
     at: Numbers
     instant: pl.Series
     are_own: Flags
     own: Numbers
     are_disputed: Flags
-    are_internet: Flags
 
     def take(self, rows: Numbers) -> Asked:
         """Some of the questions."""
@@ -98,15 +97,15 @@ class _Answers:
         self._owner = np.full(count, NONE)
         self._resolution = np.zeros(count, np.int64)
         self._is_on_premises, self._is_in_vpc = np.zeros(count, bool), np.zeros(count, bool)
-        self._route = np.full(count, NONE)
+        self._route, self._cut = np.full(count, NONE), np.full(count, NONE)
+        self._are_internet = np.zeros(count, bool)
         self._own_ends()
-        rows = self._open()
-        self._in_vpc(rows, asked.vpc[rows], np.ones(len(rows), bool), ends_search=True)
+        self._in_own_vpc()
         self._along_routes()
         self._in_reach()
         self._anywhere()
         rows = self._open()
-        self._say(rows, np.where(asked.are_internet[rows], _EXTERNAL, _UNKNOWN))
+        self._say(rows, np.where(self._are_internet[rows], _EXTERNAL, _UNKNOWN))
         is_denied = asked.are_disputed & (self._owner >= 0)
         self._resolution[is_denied], self._owner[is_denied] = _AMBIGUOUS, NONE
 
@@ -115,7 +114,7 @@ class _Answers:
         words = pl.Series(_WORDS, dtype=pl.Categorical)
         service = np.full(len(self._owner), NONE)
         outside = np.flatnonzero(self._resolution == _EXTERNAL)
-        service[outside] = self._topology.service(self._asked.cut[outside])
+        service[outside] = self._topology.service(self._cut[outside])
         return pl.DataFrame({
             "owner": gathered(self._owner),
             "resolution": words.gather(self._resolution),
@@ -137,49 +136,73 @@ class _Answers:
         found = self._index.interface(self._asked.own[rows], self._asked.at[rows])
         self._say(rows, _word(found.are_earliest), found.row)
 
-    def _in_vpc(self, rows: Numbers, vpc: Numbers, are_ours: Flags, *, ends_search: bool) -> None:
-        """Who had the address in a VPC, which is one of ours or not.
+    def _in_own_vpc(self) -> None:
+        """Who had the address in the VPC of the record; nobody else did if that VPC's ranges hold it."""
+        rows = self._open()
+        vpc, are_ours = self._asked.vpc[rows], np.ones(len(rows), bool)
+        nobody = self._had_in_vpc(rows, vpc, are_ours)
+        self._as_numbers(rows[nobody])
+        self._in_ranges(rows[nobody], vpc[nobody], are_ours[nobody], ends_search=True)
+
+    def _in_vpc(self, rows: Numbers, vpc: Numbers, are_ours: Flags) -> None:
+        """Who had the address in a VPC, which is one of ours or not; nobody else did."""
+        nobody = self._had_in_vpc(rows, vpc, are_ours)
+        self._in_ranges(rows[nobody], vpc[nobody], are_ours[nobody], ends_search=False)
+
+    def _had_in_vpc(self, rows: Numbers, vpc: Numbers, are_ours: Flags) -> Flags:
+        """Which interface of a VPC had the address itself; returns where none had."""
+        had = self._index.at_place(vpc, self._asked.address[rows], self._asked.at[rows])
+        resolution = _of_owners(had)
+        self._say(rows, resolution, np.where(had.are_several, NONE, had.row))
+        nobody: Flags = resolution == _OPEN
+        self._is_in_vpc[rows] = are_ours & ~nobody
+        return nobody
+
+    def _in_ranges(self, rows: Numbers, vpc: Numbers, are_ours: Flags, *, ends_search: bool) -> None:
+        """To which interface of a VPC a range was delegated that holds the address, which no interface had itself.
 
         Args:
-            ends_search: an address that nobody had is `unknown` if the VPC's ranges hold it; else it always is.
+            ends_search: where there is none, the address is `unknown` if the VPC's ranges hold it; else it always is.
         """
-        at, cut = self._asked.at[rows], self._asked.cut[rows]
-        had = self._index.at_place(vpc, self._asked.address[rows], at)
-        resolution, owner = _of_owners(had), np.where(had.are_several, NONE, had.row)
-        nobody = np.flatnonzero(resolution == _OPEN)
-        by_range = self._index.interface(self._topology.delegates(vpc[nobody], cut[nobody]), at[nobody])
-        owner[nobody] = by_range.row
-        held = self._topology.holds(vpc[nobody], cut[nobody]) if ends_search else np.ones(len(nobody), bool)
-        otherwise = np.where(held, _UNKNOWN, _OPEN)
-        resolution[nobody] = np.where(by_range.row >= 0, _word(by_range.are_earliest), otherwise)
-        self._say(rows, resolution, owner)
+        cut = self._cut[rows]
+        found = self._index.interface(self._topology.delegates(vpc, cut), self._asked.at[rows])
+        held = self._topology.holds(vpc, cut) if ends_search else np.ones(len(rows), bool)
+        resolution = np.where(found.row >= 0, _word(found.are_earliest), np.where(held, _UNKNOWN, _OPEN))
+        self._say(rows, resolution, found.row)
         self._is_in_vpc[rows] = are_ours & (resolution != _OPEN)
+
+    def _as_numbers(self, rows: Numbers) -> None:
+        """Read the addresses that no interface of the VPC had: from here on they are looked for in ranges."""
+        distinct, number = texts(self._asked.text.gather(rows))
+        numbers = numbers_of(distinct)
+        self._cut[rows] = values_of(self._index.cuts.of(numbers["number"]), number)
+        self._are_internet[rows] = values_of(numbers["is_internet"].fill_null(False).to_numpy(), number)
 
     def _along_routes(self) -> None:
         """Where the most specific route of the record's subnet leads: into one VPC, or out of AWS."""
         rows = self._open()
-        cut = self._asked.cut[rows]
+        cut = self._cut[rows]
         lead = self._topology.leads(self._asked.vpc[rows], self._asked.via[rows], cut)
         self._route[rows] = lead.route
         # Some routes lead to more than is there: a VPC is not meant if its ranges are known and do not hold it.
         is_meant = self._topology.holds(lead.target, cut) | ~self._topology.are_known(lead.target)
         inside = (lead.target >= 0) & is_meant
-        self._in_vpc(rows[inside], lead.target[inside], lead.target_is_ours[inside], ends_search=False)
+        self._in_vpc(rows[inside], lead.target[inside], lead.target_is_ours[inside])
         outside = ~inside & lead.is_on_premises
         self._say(rows[outside], np.full(outside.sum(), _EXTERNAL))
         self._is_on_premises[rows[outside]] = True
-        service = ~inside & ~outside & lead.is_endpoint & self._asked.are_internet[rows]
+        service = ~inside & ~outside & lead.is_endpoint & self._are_internet[rows]
         self._say(rows[service], np.full(service.sum(), _EXTERNAL))
 
     def _in_reach(self) -> None:
         """The questions whose address a VPC in reach holds; two such VPCs make them ambiguous."""
         rows = self._open()
-        vpc, cut = self._asked.vpc[rows], self._asked.cut[rows]
+        vpc, cut = self._asked.vpc[rows], self._cut[rows]
         held = self._topology.reachable(vpc, cut)
         self._resolution[rows[held.are_several]] = _AMBIGUOUS
         self._is_in_vpc[rows[held.are_several]] = True
         one = held.vpc >= 0
-        self._in_vpc(rows[one], held.vpc[one], self._topology.are_ours(held.vpc[one]), ends_search=False)
+        self._in_vpc(rows[one], held.vpc[one], self._topology.are_ours(held.vpc[one]))
         behind = ~one & ~held.are_several & self._topology.are_on_premises(vpc, cut)
         self._resolution[rows[behind]] = _EXTERNAL
         self._is_on_premises[rows[behind]] = True
@@ -190,11 +213,11 @@ class _Answers:
         A private address is asked for only where the record's VPC is known, so that it is known not to lie in it.
         """
         rows = self._open()
-        rows = rows[self._asked.are_internet[rows] | self._topology.were_ever(self._asked.vpc[rows])]
+        rows = rows[self._are_internet[rows] | self._topology.were_ever(self._asked.vpc[rows])]
         had = self._index.at_address(self._asked.address[rows], self._asked.at[rows])
         found = np.flatnonzero(had.row >= 0)
         rows, had = rows[found], had.take(found)
-        holders = self._topology.holders(self._asked.cut[rows])
+        holders = self._topology.holders(self._cut[rows])
         its_vpc = self._index.owner_vpcs[had.row]
         is_clear = ~had.are_several & ~holders.are_several & ((holders.vpc == NONE) | (holders.vpc == its_vpc))
         self._say(rows, np.where(is_clear, _word(had.are_earliest), _AMBIGUOUS), np.where(is_clear, had.row, NONE))

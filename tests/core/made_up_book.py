@@ -11,7 +11,6 @@ import polars as pl
 
 from kentik_dagster.catalog.tables import TABLES
 from kentik_dagster.core.address_index import AddressIndex, microseconds
-from kentik_dagster.core.addresses import address_numbers
 from kentik_dagster.core.resolution import Asked, resolve
 from kentik_dagster.core.schemas import polars_schema
 
@@ -119,16 +118,14 @@ def index(facts: tuple[Fact, ...]) -> AddressIndex:
 def asked(questions: Iterable[FullQuestion], known: AddressIndex) -> Asked:
     """The questions as numbers of the index."""
     frame = pl.DataFrame(list(questions), schema=QUESTIONS, orient="row")
-    numbers = frame.join(address_numbers(frame["address"]), on="address", how="left", maintain_order="left")
     vpc, via, address, own = (known.codes.of(frame[name]) for name in ("vpc_id", "via", "address", "own_eni_id"))
     return Asked(
         vpc=vpc, via=via, address=address, own=own,
-        cut=known.cuts.of(numbers["number"]),
+        text=frame["address"],
         at=microseconds(frame["at"], 0),
         instant=frame["instant"],
         are_own=frame["own_eni_id"].is_not_null().to_numpy(),
         are_disputed=frame["is_disputed"].to_numpy(),
-        are_internet=numbers["is_internet"].fill_null(False).to_numpy(),
     )  # fmt: skip
 
 

@@ -170,9 +170,9 @@ class AddressIndex:
         pair[asked[best[::-1]]] = best[::-1]
         # If none does, the nearest, and one that may be older before others.
         others = np.flatnonzero(pair[asked] == NONE)
-        away = np.maximum(begin - then, then - self._to[rows])
-        keys = (rows, begin, away, ~were_later, asked)  # the last one first
-        best = others[np.lexsort([key[others] for key in keys])]
+        away = np.maximum(begin[others] - then[others], then[others] - self._to[rows[others]])
+        keys = (rows[others], begin[others], away, ~were_later[others], asked[others])  # the last one first
+        best = others[np.lexsort(keys)]
         pair[asked[best[::-1]]] = best[::-1]
         is_there = pair >= 0
         return Interfaces(np.where(is_there, rows[pair], NONE), is_there & stood[pair], is_there & were_later[pair])

@@ -9,7 +9,7 @@ import polars as pl
 
 from kentik_dagster.catalog.tables import END_COLUMNS, PLACE_COLUMNS, TABLES
 from kentik_dagster.core.address_index import AddressIndex
-from kentik_dagster.core.distinct import coded, numbered
+from kentik_dagster.core.distinct import coded
 from kentik_dagster.core.end_questions import Questions
 from kentik_dagster.core.observation import SAID
 from kentik_dagster.core.schemas import polars_schema
@@ -36,11 +36,9 @@ def described_ends(
     said = questions.said.with_columns(address=questions.asked.text)
     answers, said = (pl.concat([rows, rows.clear(1)], rechunk=True) for rows in (answers, said))
     own = pl.Series(np.append(questions.asked.are_own, False))
-    rows, number = numbered(answers.select("owner"))
-    owners = index.owners.select(pl.col(END_COLUMNS).gather(rows["owner"]))
+    owners = index.owners.select(pl.col(END_COLUMNS).gather(answers["owner"]))
     recorders = {name: said[f"said_{name}"].dtype for name in ("eni_id", "instance_id")}
-    owners = owners.cast(recorders).with_columns(coded(owners[name]) for name in _MANY)  # type: ignore[arg-type]
-    described = owners.select(pl.all().gather(number))
+    described = owners.cast(recorders).with_columns(coded(owners[name]) for name in _MANY)  # type: ignore[arg-type]
     if own.any():
         described = described.with_columns(_as_recorded(described, said, own, index))
     told = answers.with_columns(_places(said["address"], answers["resolution"], places)).select(

@@ -23,7 +23,7 @@ from kentik_dagster.core.look_back import (
     lacking_hours,
     left_over_objects,
 )
-from kentik_dagster.lake.tables import Snapshot
+from kentik_dagster.lake.snapshots import Snapshot
 from kentik_dagster.work.enrich import enriched_mark
 from kentik_dagster.work.listing import Folders, look
 from resources.aws import Aws

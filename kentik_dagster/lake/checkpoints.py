@@ -15,7 +15,8 @@ from deltalake.exceptions import DeltaError
 
 from kentik_dagster.errors import LakeError
 from kentik_dagster.lake.durability import fsync, is_local
-from kentik_dagster.lake.tables import LakeTable, Snapshot
+from kentik_dagster.lake.snapshots import Snapshot
+from kentik_dagster.lake.tables import LakeTable
 
 # A table is opened by every commit and every query; one checkpoint costs about as much as a few opens.
 CHECKPOINT_COMMITS = 50

@@ -38,7 +38,8 @@ from kentik_dagster.errors import CommitContentionError, LakeError
 from kentik_dagster.lake.checkpoints import checkpoint_after_commit
 from kentik_dagster.lake.durability import is_local, sync_log
 from kentik_dagster.lake.files import StagedFile
-from kentik_dagster.lake.tables import LakeTable, Snapshot
+from kentik_dagster.lake.snapshots import Snapshot
+from kentik_dagster.lake.tables import LakeTable
 from kentik_dagster.lake.tries import is_refusal
 
 ATTEMPTS = 40

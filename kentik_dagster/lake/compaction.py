@@ -16,7 +16,8 @@ from kentik_dagster.catalog.tables import Table
 from kentik_dagster.errors import LakeError
 from kentik_dagster.lake.commits import Change, converge, partition_lock
 from kentik_dagster.lake.files import StagedFile, stage
-from kentik_dagster.lake.tables import LakeTable, Snapshot
+from kentik_dagster.lake.snapshots import Snapshot
+from kentik_dagster.lake.tables import LakeTable
 
 # In memory, of the rows of a file that compaction writes; at most twice that is held.
 FILE_BYTES = 256 * 1024 * 1024

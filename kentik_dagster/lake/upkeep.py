@@ -20,7 +20,8 @@ from kentik_dagster.errors import LakeError
 from kentik_dagster.lake.checkpoints import commits_since_checkpoint, make_checkpoint
 from kentik_dagster.lake.commits import Change, converge, partition_lock
 from kentik_dagster.lake.compaction import compact, groups_to_compact, rows_per_file
-from kentik_dagster.lake.tables import LakeTable, Snapshot
+from kentik_dagster.lake.snapshots import Snapshot
+from kentik_dagster.lake.tables import LakeTable
 
 # From so many commits on, upkeep makes the checkpoint that no writer made.
 CHECKPOINT_COMMITS = 20

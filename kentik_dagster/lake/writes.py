@@ -12,8 +12,9 @@ import polars as pl
 from kentik_dagster.core.schemas import conformed, no_rows, polars_schema
 from kentik_dagster.lake.commits import Change, converge, partition_lock
 from kentik_dagster.lake.files import StagedFile
+from kentik_dagster.lake.snapshots import Snapshot
 from kentik_dagster.lake.staging import Staging, stage_rows
-from kentik_dagster.lake.tables import LakeTable, Snapshot
+from kentik_dagster.lake.tables import LakeTable
 
 # A partition, and what makes of its rows those that it should have or lacks.
 PartitionRows = tuple[Mapping[str, str], Callable[[pl.DataFrame], pl.DataFrame]]

@@ -8,7 +8,8 @@ import polars as pl
 
 from kentik_dagster.core.address_book_update import updated_address_book
 from kentik_dagster.core.schemas import no_rows
-from kentik_dagster.lake.tables import Lake, Snapshot
+from kentik_dagster.lake.snapshots import Snapshot
+from kentik_dagster.lake.tables import Lake
 from kentik_dagster.lake.writes import merge_partition
 
 # The log of a table states instants to the millisecond before or after them.

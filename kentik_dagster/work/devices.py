@@ -19,7 +19,8 @@ from kentik_dagster.core.devices import RECORD_COLUMNS, cloud_devices, device_co
 from kentik_dagster.core.schemas import no_rows
 from kentik_dagster.errors import LakeError
 from kentik_dagster.lake.commits import Change, converge
-from kentik_dagster.lake.tables import Lake, LakeTable, Snapshot
+from kentik_dagster.lake.snapshots import Snapshot
+from kentik_dagster.lake.tables import Lake, LakeTable
 from kentik_dagster.lake.writes import merge_partition
 
 SOURCES = ("flow_logs", "firewall_logs")

@@ -12,8 +12,9 @@ from kentik_dagster.core.enrichment import Knowledge, clustered, enriched_flows
 from kentik_dagster.core.firewall_flows import firewall_flows
 from kentik_dagster.core.unresolved import ends_by_vpc, together
 from kentik_dagster.lake.commits import Change, converge, partition_lock
+from kentik_dagster.lake.snapshots import Snapshot
 from kentik_dagster.lake.staging import Staging
-from kentik_dagster.lake.tables import Lake, Snapshot
+from kentik_dagster.lake.tables import Lake
 from kentik_dagster.lake.writes import append_staged, replace_partition
 from kentik_dagster.work.enriching import BATCH_ROWS
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from kentik_dagster.lake.tables import Lake, Snapshot
+from kentik_dagster.lake.snapshots import Snapshot
+from kentik_dagster.lake.tables import Lake
 
 _FIREWALL = "network_firewall"
 _COUNTED: dict[str, type[pl.DataType]] = {

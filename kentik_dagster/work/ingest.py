@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,7 +23,7 @@ from kentik_dagster.aws.flow_logs import LogBucket
 from kentik_dagster.catalog.tables import TABLES
 from kentik_dagster.core.enrichment import Knowledge
 from kentik_dagster.core.ledger import batches, pending_objects, unproven_objects
-from kentik_dagster.core.schemas import no_rows, polars_schema
+from kentik_dagster.core.schemas import polars_schema
 from kentik_dagster.core.unresolved import together
 from kentik_dagster.lake.tables import Lake
 from kentik_dagster.lake.writes import append_all_staged, merge_partitions
@@ -155,26 +155,23 @@ def _told(hours: Sequence[str]) -> str:
 
 def _pending(lake: Lake, export: str, hours: Sequence[str], listed: pl.DataFrame, now: datetime | None) -> pl.DataFrame:
     """The listed objects of which the lake does not hold what its audit says, or that it does not know."""
-    table = lake["flow_log_objects"].open()
-    audit = pl.concat([no_rows(table.table), *(table.read({"export": export, "hour": hour}) for hour in hours)])
+    audit = lake["flow_log_objects"].open().read_all([{"export": export, "hour": hour} for hour in hours])
     audit = audit.join(listed, on="source_object", how="semi")
-    unproven = unproven_objects(audit, committed_rows(lake, export, _names(audit)))
+    unproven = unproven_objects(audit, committed_rows(lake, export, audit))
     proven = audit.join(unproven, on="source_object", how="anti")
     return pending_objects(listed, proven, now)
 
 
-def _names(objects: pl.DataFrame) -> dict[str, list[str]]:
-    """The names of objects by hour."""
-    return dict(objects.group_by("hour").agg("source_object").iter_rows())
+def committed_rows(lake: Lake, export: str, objects: pl.DataFrame) -> dict[str, int]:
+    """How many rows of each of these objects the tables hold, whichever of them it belongs to.
 
-
-def committed_rows(lake: Lake, export: str, objects: Mapping[str, Collection[str]]) -> dict[str, int]:
-    """How many rows of each of these objects, named by hour, the tables hold, whichever of them it belongs to."""
+    Args:
+        objects: one row per object: `hour`, `source_object`.
+    """
     counts: dict[str, int] = {}
-    for table in ROW_TABLES if objects else ():
-        snapshot = lake[table].open()
-        for hour, names in objects.items():
-            counts |= snapshot.object_counts({"export": export, "hour": hour}, names)
+    named = objects.select("hour", "source_object", export=pl.lit(export))
+    for table in ROW_TABLES if objects.height else ():
+        counts |= lake[table].open().counts_of(named)
     return counts
 
 
@@ -196,7 +193,7 @@ def _ingest_batch(
         committed |= append_all_staged(staging.all(table))
     append_all_staged(staging.all("rejected_records"))
     others = objects.filter(~pl.col("source_object").is_in(list(committed)))
-    committed |= committed_rows(lake, staging.export, _names(others))
+    committed |= committed_rows(lake, staging.export, others)
     results = [
         _result(lake, {"export": staging.export, "hour": hour}, name, read, committed.get(name, 0))
         for (name, hour), read in zip(objects.select("source_object", "hour").iter_rows(), reads, strict=True)

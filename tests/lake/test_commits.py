@@ -17,7 +17,8 @@ from kentik_dagster.catalog.tables import TABLES
 from kentik_dagster.errors import CommitContentionError, LakeError
 from kentik_dagster.lake.commits import Change, converge, partition_lock
 from kentik_dagster.lake.files import StagedFile, stage
-from kentik_dagster.lake.tables import Lake, LakeTable, Snapshot
+from kentik_dagster.lake.snapshots import Snapshot
+from kentik_dagster.lake.tables import Lake, LakeTable
 from kentik_dagster.lake.writes import append_objects, replace_partition
 from tests.lake.faults import ERRORS, Commits, lost_reply, meanwhile, refused
 from tests.lake.flows import NINE, TEN, flows, objects_in, version_of

@@ -20,8 +20,9 @@ from kentik_dagster.core.schemas import polars_schema
 from kentik_dagster.errors import LakeError
 from kentik_dagster.lake.commits import Change, converge, partition_lock
 from kentik_dagster.lake.compaction import Compacted, compact, groups_to_compact, rows_per_file
+from kentik_dagster.lake.snapshots import Snapshot
 from kentik_dagster.lake.staging import stage_rows
-from kentik_dagster.lake.tables import Lake, LakeTable, Snapshot
+from kentik_dagster.lake.tables import Lake, LakeTable
 from kentik_dagster.lake.writes import append_objects, replace_partition
 from tests.lake.compactor import compactor
 from tests.lake.faults import ERRORS, Commits, fail_at_random, lost_reply, meanwhile

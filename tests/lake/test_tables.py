@@ -230,6 +230,22 @@ def test_the_rows_of_objects_are_counted_in_the_files_that_may_hold_them(lake: L
         snapshot.object_counts(NINE, ["c", "e"])
 
 
+def test_the_log_counts_the_rows_of_a_file_that_holds_one_object(lake: Lake) -> None:
+    table = lake["flow_logs"]
+    for partition, objects in ((NINE, {"a": 2}), (NINE, {"b": 1, "c": 3}), (TEN, {"d": 4})):
+        append_objects(table, partition, flows(partition, **objects))
+    wanted = pl.DataFrame([NINE | {"source_object": name} for name in "abz"] + [TEN | {"source_object": "d"}])
+
+    assert table.open().counts_of(wanted) == {"a": 2, "b": 1, "d": 4}
+
+    (alone,) = table.open().files.filter(pl.col("max.source_object") == "a")["path"]
+    (Path(table.uri) / alone).unlink()
+
+    assert table.open().counts_of(wanted) == {"a": 2, "b": 1, "d": 4}
+    with pytest.raises(LakeError):  # all rows are there or it says that they are not
+        table.open().object_counts(NINE)
+
+
 def test_a_file_without_statistics_may_hold_any_object(lake: Lake) -> None:
     table = lake["flow_logs"]
     file = dataclasses.replace(stage_rows(table, NINE, flows(b=1)), statistics='{"numRecords": 1}')

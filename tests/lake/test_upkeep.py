@@ -17,7 +17,8 @@ from kentik_dagster.errors import LakeError
 from kentik_dagster.lake.checkpoints import checkpointed_version, commits_since_checkpoint, make_checkpoint
 from kentik_dagster.lake.commits import Change, converge
 from kentik_dagster.lake.compaction import compact
-from kentik_dagster.lake.tables import Lake, LakeTable, Snapshot
+from kentik_dagster.lake.snapshots import Snapshot
+from kentik_dagster.lake.tables import Lake, LakeTable
 from kentik_dagster.lake.upkeep import VACUUM_HOURS, Upkept, partitions_to_compact, remove_partition, upkeep
 from kentik_dagster.lake.writes import append_objects, append_rows
 from tests.lake.faults import Commits, meanwhile, refused

@@ -57,10 +57,11 @@ def conformed(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
     ]
     if differences:
         raise SchemaDifferenceError(table.name, differences)
+    wanted = {name: dtype for name, dtype in expected.items() if name in there}
+    if list(wanted) == there.names() and pl.Null not in there.dtypes():
+        return frame
     return frame.select(
-        pl.col(name).cast(dtype) if there[name] == pl.Null else pl.col(name)
-        for name, dtype in expected.items()
-        if name in there
+        pl.col(name).cast(dtype) if there[name] == pl.Null else pl.col(name) for name, dtype in wanted.items()
     )
 
 

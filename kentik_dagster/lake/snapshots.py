@@ -65,6 +65,13 @@ class Snapshot:
         """The rows of `files` that are of one partition; all of them for an empty mapping."""
         return self.files.filter(*(pl.col(f"partition.{name}") == value for name, value in partition.items()))
 
+    def files_of_each(self, partitions: Sequence[Mapping[str, str]]) -> list[pl.DataFrame]:
+        """The rows of `files` that are of each of several partitions."""
+        if not self.table.partition_by:
+            return [self.files for _ in partitions]
+        columns = [f"partition.{name}" for name in self.table.partition_by]
+        return _of_each(self.files, columns, partitions, self.table.partition_by)
+
     def files_holding(self, partition: Mapping[str, str], column: str, values: Collection[str]) -> pl.DataFrame:
         """The rows of `files_of` that may hold one of some values of a column, as far as Delta's statistics say."""
         files = self.files_of(partition)
@@ -117,9 +124,7 @@ class Snapshot:
         """The rows of each of several partitions, read at once; errors as `read`."""
         if not self.table.partition_by:
             return [self.read() for _ in partitions]
-        parts = self.read_all(partitions).partition_by(self.table.partition_by, as_dict=True)
-        keys = (tuple(partition[name] for name in self.table.partition_by) for partition in partitions)
-        return [parts.get(key, no_rows(self.table)) for key in keys]
+        return _of_each(self.read_all(partitions), self.table.partition_by, partitions, self.table.partition_by)
 
     def read_file(self, path: str, columns: Collection[str] | None = None) -> pl.DataFrame:
         """Like `scan_file`, but read at once, only those of `columns` that the file has; errors as `read`."""
@@ -170,6 +175,14 @@ class Snapshot:
         """The rows of each object in each file by itself: categories are counted as numbers, each file has its own."""
         for path in paths:
             yield self.collected(self._as_written(path).group_by("source_object").len("rows"))
+
+
+def _of_each(
+    rows: pl.DataFrame, columns: Sequence[str], partitions: Sequence[Mapping[str, str]], names: Sequence[str]
+) -> list[pl.DataFrame]:
+    """The rows of each partition, whose values are in these columns."""
+    parts = rows.partition_by(columns, as_dict=True)
+    return [parts.get(tuple(partition[name] for name in names), rows.clear()) for partition in partitions]
 
 
 def _summed(counts: Iterable[pl.DataFrame]) -> dict[str, int]:

@@ -59,9 +59,10 @@ def append_all_staged(stagings: Sequence[Staging]) -> Mapping[str, int]:
     def plan(snapshot: Snapshot) -> Change | None:
         found.clear()
         add: list[StagedFile] = []
+        names = [staging.partition | {"source_object": name} for staging in waiting for name in staging.counts]
+        there = snapshot.counts_of(pl.DataFrame(names))
         for staging in waiting:
             expected = staging.counts
-            there = snapshot.object_counts(staging.partition, expected.keys())
             found.update({name: there.get(name, count) for name, count in expected.items()})
             staging.appended = frozenset(expected.keys() - there.keys())
             add += staging.files(staging.appended) if staging.appended else ()
@@ -102,7 +103,7 @@ def merge_partitions(
         add, remove = [], [snapshot.files.clear()]
         if holding is None:
             there = snapshot.read_each([partition for partition, _ in wanted])
-            held = [snapshot.files_of(partition) for partition, _ in wanted]
+            held = snapshot.files_of_each([partition for partition, _ in wanted])
         else:
             held = [snapshot.files_holding(partition, *holding) for partition, _ in wanted]
             there = [_rows_of(snapshot, files, table) for files in held]

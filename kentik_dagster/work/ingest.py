@@ -264,6 +264,8 @@ def _with_lines(there: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
     A line that would say the same again stays as it was, and `unreadable` never replaces another outcome: an
     object that vanished under our hands was read and deleted by another run.
     """
+    if there.is_empty():
+        return lines.select(there.columns).sort("source_object")
     settled = there.filter(pl.col("outcome") != "unreadable")
     new = lines.join(settled, on=["source_object", "outcome", "rows", "rejected_lines"], how="anti").filter(
         (pl.col("outcome") != "unreadable") | ~pl.col("source_object").is_in(settled["source_object"].implode())

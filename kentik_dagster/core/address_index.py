@@ -9,7 +9,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 import polars as pl
 
-from kentik_dagster.catalog.tables import TABLES
+from kentik_dagster.catalog.tables import END_COLUMNS, TABLES
 from kentik_dagster.core.codes import Codes, Flags, Rows
 from kentik_dagster.core.distinct import NONE, Numbers
 from kentik_dagster.core.prefixes import Cuts
@@ -23,6 +23,7 @@ _OF_MANY = (
     "account_id", "account_name", "region", "az_id", "vpc_id", "vpc_name", "subnet_id", "subnet_name", "eni_type",
     "eni_entity_type",
 )  # fmt: skip
+_MANY_RUNS = 4 * 1024
 _TOPOLOGIES = 16  # instants at which a batch may look at the network without building it again
 # Earlier and later than all instants, by less than what makes a difference overflow.
 _ALWAYS, _NEVER = -(2**62), 2**62
@@ -68,8 +69,8 @@ class AddressIndex:
     Addresses and ids are asked for by their numbers in `codes`, instants are microseconds since 1970.
 
     Attributes:
-        owners: rows of `address_book` of the kinds `interface_address` and `interface_range`; what many
-            interfaces share is categorical.
+        owners: rows of `address_book` of the kinds `interface_address` and `interface_range`: END_COLUMNS, `address`
+            and times; what many interfaces share is categorical.
         owner_vpcs: the VPC of each, as a number.
         cuts: where the ranges of the network begin and end.
         account_names: `account_id`, `account_name`, of all accounts, also of those that show nothing.
@@ -79,9 +80,7 @@ class AddressIndex:
 
     def __init__(self, book: pl.DataFrame) -> None:
         require(book, *_BOOK.names(), by="AddressIndex")
-        # In one piece: gathering from the many chunks of a table's files takes six times as long.
-        owners = book.filter(pl.col("kind").is_in(("interface_address", "interface_range"))).rechunk()
-        self.owners = owners.with_columns(pl.col(name).cast(pl.Categorical) for name in _OF_MANY)
+        self.owners = owners = _owners(book)
         self.as_of: datetime | None = book["observed_at"].max()  # type: ignore[assignment]
         self._network = network_map(book).rechunk()
         self.cuts = Cuts(self._network)
@@ -203,6 +202,23 @@ class AddressIndex:
         are_several = np.zeros(len(at), bool)
         are_several[asked[self._interfaces[rows] != self._interfaces[first[asked]]]] = True
         return Owners(first, are_several, (first >= 0) & ~any_stood)
+
+
+def _owners(book: pl.DataFrame) -> pl.DataFrame:
+    """The rows of `book` that say who had an address, in one piece.
+
+    To gather from the many chunks of a table's files takes six times as long. They are copied once: a book is in the
+    order of kinds, file by file, so that whole runs of rows are taken.
+    """
+    is_one = book["kind"].is_in(["interface_address", "interface_range"]).fill_null(False)
+    columns = [*END_COLUMNS, "address", "valid_from", "valid_to", "attached_at", "since_first_snapshot"]
+    categories = [pl.col(name).cast(pl.Categorical) for name in _OF_MANY]
+    runs = is_one.rle().struct.unnest()
+    if runs.height > _MANY_RUNS:
+        return book.filter(is_one).select(columns).with_columns(categories).rechunk()
+    ends = runs["len"].cum_sum()
+    parts = [book.slice(end - run, run) for end, (run, chosen) in zip(ends, runs.iter_rows(), strict=True) if chosen]
+    return pl.concat([part.select(columns).with_columns(categories) for part in (book.clear(), *parts)], rechunk=True)
 
 
 def microseconds(instants: pl.Series, null: int) -> Numbers:

@@ -34,13 +34,18 @@ class Codes:
     def __init__(self, *columns: pl.Series) -> None:
         """`columns` of text or categories; nulls count for nothing."""
         distinct = (column if column.dtype == pl.String else texts(column)[0] for column in columns)
-        known = pl.concat([pl.Series([], dtype=pl.String), *(one.alias("") for one in distinct)]).drop_nulls().unique()
-        seed = 0
-        while (hashes := known.hash(seed)).n_unique() < len(known):
-            seed += 1  # with which no two of them have one hash
-        self._seed = seed
-        order = hashes.arg_sort()
-        self._hashes, self._texts = hashes.gather(order).to_numpy(), known.gather(order)
+        given = pl.concat([pl.Series([], dtype=pl.String), *(one.alias("") for one in distinct)], rechunk=True)
+        given = given.drop_nulls()
+        self._seed = -1
+        while True:
+            self._seed += 1  # until no two of them have one hash
+            hashes = given.hash(self._seed).to_numpy()
+            order = np.argsort(hashes)
+            hashes = hashes[order]
+            again = np.flatnonzero(hashes[1:] == hashes[:-1]) + 1
+            if (given.gather(order[again]) == given.gather(order[again - 1])).all():
+                break
+        self._hashes, self._texts = np.delete(hashes, again), given.gather(np.delete(order, again))
 
     def of(self, column: pl.Series) -> Numbers:
         """The number of each text or category, NONE where it is null, UNKNOWN where it is not known."""
@@ -78,9 +83,11 @@ class Rows:
         self._keys: Numbers | None = None
         size = int(keys[-1]) + 1 if len(keys) else 0
         if size <= _DENSE * len(keys):
-            begins = np.searchsorted(keys, np.arange(size))
+            counts = np.bincount(keys, minlength=size)
+            begins = np.cumsum(counts) - counts
         else:
-            self._keys, begins = np.unique(keys, return_index=True)
+            begins = np.flatnonzero(np.diff(keys, prepend=NONE))
+            self._keys = keys[begins]
         self._nowhere = len(begins)
         self._begins = np.append(begins, [len(rows)] * 2)
 

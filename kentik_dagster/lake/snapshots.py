@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote
 
 import polars as pl
 import pyarrow as pa
 from deltalake import DeltaTable
+from deltalake._internal import DeltaFileSystemHandler
 
 from kentik_dagster.catalog.tables import Table
 from kentik_dagster.core.schemas import no_rows
 from kentik_dagster.errors import LakeError
 from kentik_dagster.lake.tries import tried
+
+_Read = TypeVar("_Read")
 
 
 class Handle(DeltaTable):
@@ -69,8 +72,7 @@ class Snapshot:
         """The rows of `files` that are of each of several partitions."""
         if not self.table.partition_by:
             return [self.files for _ in partitions]
-        columns = [f"partition.{name}" for name in self.table.partition_by]
-        return _of_each(self.files, columns, partitions, self.table.partition_by)
+        return _of_each(self.files, _partition(self.table.partition_by), partitions, self.table.partition_by)
 
     def files_holding(self, partition: Mapping[str, str], column: str, values: Collection[str]) -> pl.DataFrame:
         """The rows of `files_of` that may hold one of some values of a column, as far as Delta's statistics say."""
@@ -135,8 +137,11 @@ class Snapshot:
 
     def collected(self, rows: pl.LazyFrame) -> pl.DataFrame:
         """What a scan of this table gives; errors as `read`."""
+        return self._tried(rows.collect)
+
+    def _tried(self, work: Callable[[], _Read]) -> _Read:
         try:
-            return tried(self.handle.table_uri, rows.collect, OSError, pl.exceptions.PolarsError)
+            return tried(self.handle.table_uri, work, OSError, pl.exceptions.PolarsError)
         except (OSError, pl.exceptions.PolarsError) as error:
             raise LakeError(self.handle.folder, "read", error) from error
 
@@ -144,37 +149,64 @@ class Snapshot:
         """How many rows of each source object the partition holds: the ledger that exactly-once rests on.
 
         Args:
-            objects: the names to count, see `counts_of`; None: all, for which every file is read, so that what lies in
-                a file that is lost counts for nothing.
+            objects: the names to count, see `counts_of`; None: all, for which every file is read.
         """
         if objects is None:
-            return _summed(self._counted(self.files_of(partition)["path"]))
-        names = pl.DataFrame({"source_object": pl.Series(list(objects), dtype=pl.String)})
-        return self.counts_of(names.with_columns(pl.lit(value).alias(name) for name, value in partition.items()))
+            counted = self._counted(self.files_of(partition))
+        else:
+            names = pl.DataFrame({"source_object": pl.Series(list(objects), dtype=pl.String)})
+            counted = self.counts_of(names.with_columns(pl.lit(value).alias(name) for name, value in partition.items()))
+        return dict(counted.select("source_object", "rows").iter_rows())
 
-    def counts_of(self, objects: pl.DataFrame) -> dict[str, int]:
-        """How many rows of some source objects were committed, in whichever partitions.
+    def counts_of(self, objects: pl.DataFrame) -> pl.DataFrame:
+        """How many rows of some source objects their partitions hold.
 
         Files whose statistics in the log show none of them are not read, nor are those that hold one object alone,
-        whose rows the statistics count.
+        whose rows the statistics count; these have to be there with the size that the log says.
 
         Args:
             objects: one row per object: `source_object`, and the columns by which the table is partitioned.
-        """
-        name = pl.col("source_object")
-        ranges = objects.group_by(self.table.partition_by).agg(lowest=name.min(), highest=name.max())
-        columns = [f"partition.{column}" for column in self.table.partition_by]
-        files = self.files.join(ranges, left_on=columns, right_on=self.table.partition_by, maintain_order="left")
-        files = files.filter(_overlaps(files, "source_object", pl.col("lowest"), pl.col("highest")))
-        of_one = _of_one_object(files)
-        others = files.join(of_one, on="path", how="anti", maintain_order="left")["path"]
-        counts = _summed([of_one.select("source_object", "rows"), *self._counted(others)])
-        return {name: counts[name] for name in objects["source_object"] if name in counts}
 
-    def _counted(self, paths: Iterable[str]) -> Iterator[pl.DataFrame]:
-        """The rows of each object in each file by itself: categories are counted as numbers, each file has its own."""
-        for path in paths:
-            yield self.collected(self._as_written(path).group_by("source_object").len("rows"))
+        Returns:
+            Those that have rows, each once: the same columns, `source_object` as the last of them, and `rows`.
+
+        Raises:
+            LakeError: a file of these objects is lost or damaged, or the storage does not answer.
+        """
+        keys, name = self.table.partition_by, pl.col("source_object")
+        ranges = objects.group_by(keys).agg(lowest=name.min(), highest=name.max())
+        files = self.files.join(ranges, left_on=_partition(keys), right_on=keys, maintain_order="left")
+        files = files.filter(_overlaps(files, "source_object", pl.col("lowest"), pl.col("highest")))
+        of_one = self._whole(_of_one_object(files))
+        others = self._counted(files.join(of_one, on="path", how="anti", maintain_order="left"))
+        told = of_one.select(*(pl.col(f"partition.{key}").alias(key) for key in keys), "source_object", "rows")
+        counts = pl.concat([told, others]).group_by(*keys, "source_object").agg(pl.col("rows").sum())
+        return counts.join(objects, on=[*keys, "source_object"], how="semi")
+
+    def _counted(self, files: pl.DataFrame) -> pl.DataFrame:
+        """The rows of each object in some of the files, read: the partition columns, `source_object`, `rows`."""
+        keys = self.table.partition_by
+        schema = pl.Schema(dict.fromkeys([*keys, "source_object"], pl.String()) | {"rows": pl.Int64()})
+        counted = [pl.DataFrame(schema=schema)]
+        for path, *values in files.select("path", *_partition(keys)).iter_rows():
+            # Of each file by itself: categories are counted as numbers, and each file has its own.
+            counts = self.collected(self._as_written(path).group_by("source_object").len("rows")).drop_nulls()
+            partition = (pl.lit(value).alias(key) for key, value in zip(keys, values, strict=True))
+            counted.append(counts.with_columns(partition).select(schema.names()).cast(schema))
+        return pl.concat(counted).group_by(*keys, "source_object").agg(pl.col("rows").sum())
+
+    def _whole(self, files: pl.DataFrame) -> pl.DataFrame:
+        """Those of some files that lie there with the size that the log says."""
+        if files.is_empty():
+            return files
+        store = DeltaFileSystemHandler(self.handle.table_uri, dict(self.storage_options))
+        found = self._tried(lambda: store.get_file_info(files["path"].to_list()))
+        return files.filter(pl.Series([file.size for file in found], dtype=pl.Int64) == files["size_bytes"])
+
+
+def _partition(columns: Iterable[str]) -> list[str]:
+    """The columns of `Snapshot.files` that say in which partition a file is."""
+    return [f"partition.{column}" for column in columns]
 
 
 def _of_each(
@@ -185,19 +217,13 @@ def _of_each(
     return [parts.get(tuple(partition[name] for name in names), rows.clear()) for partition in partitions]
 
 
-def _summed(counts: Iterable[pl.DataFrame]) -> dict[str, int]:
-    schema = pl.Schema({"source_object": pl.String(), "rows": pl.Int64()})
-    together = pl.concat([pl.DataFrame(schema=schema), *(one.cast(schema) for one in counts)]).drop_nulls()
-    return dict(together.group_by("source_object").agg(pl.col("rows").sum()).iter_rows())
-
-
 def _of_one_object(files: pl.DataFrame) -> pl.DataFrame:
-    """The files all of whose rows are of one object, as their statistics say: `path`, `source_object`, `rows`."""
+    """The files all of whose rows are of one object, as their statistics say; with `source_object` and `rows`."""
     lowest, highest, nulls = (f"{of}.source_object" for of in ("min", "max", "null_count"))
     if not {lowest, highest, nulls} <= set(files.columns):
-        return pl.DataFrame(schema={"path": pl.String, "source_object": pl.String, "rows": pl.Int64})
+        return files.clear().with_columns(source_object=pl.lit(None, pl.String), rows=pl.lit(None, pl.Int64))
     is_one = (pl.col(lowest) == pl.col(highest)) & (pl.col(nulls) == 0) & pl.col("num_records").is_not_null()
-    return files.filter(is_one).select("path", source_object=lowest, rows="num_records")
+    return files.filter(is_one).with_columns(source_object=lowest, rows="num_records")
 
 
 def _may_hold(files: pl.DataFrame, column: str, values: Collection[str]) -> pl.Expr:

@@ -60,9 +60,11 @@ def append_all_staged(stagings: Sequence[Staging]) -> Mapping[str, int]:
         found.clear()
         add: list[StagedFile] = []
         names = [staging.partition | {"source_object": name} for staging in waiting for name in staging.counts]
-        there = snapshot.counts_of(pl.DataFrame(names))
+        committed = {tuple(key): rows for *key, rows in snapshot.counts_of(pl.DataFrame(names)).iter_rows()}
         for staging in waiting:
             expected = staging.counts
+            place = tuple(staging.partition[column] for column in table.table.partition_by)
+            there = {name: committed[*place, name] for name in expected if (*place, name) in committed}
             found.update({name: there.get(name, count) for name, count in expected.items()})
             staging.appended = frozenset(expected.keys() - there.keys())
             add += staging.files(staging.appended) if staging.appended else ()

@@ -171,7 +171,7 @@ def committed_rows(lake: Lake, export: str, objects: pl.DataFrame) -> dict[str, 
     counts: dict[str, int] = {}
     named = objects.select("hour", "source_object", export=pl.lit(export))
     for table in ROW_TABLES if objects.height else ():
-        counts |= lake[table].open().counts_of(named)
+        counts |= dict(lake[table].open().counts_of(named).select("source_object", "rows").iter_rows())
     return counts
 
 

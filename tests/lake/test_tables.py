@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 
@@ -15,8 +14,6 @@ from deltalake.exceptions import CommitFailedError
 from kentik_dagster.catalog.tables import TABLES
 from kentik_dagster.core.schemas import polars_schema
 from kentik_dagster.errors import LakeError, SchemaDifferenceError
-from kentik_dagster.lake.commits import Change, converge
-from kentik_dagster.lake.staging import stage_rows
 from kentik_dagster.lake.tables import Lake
 from kentik_dagster.lake.writes import append_objects, replace_partition
 from tests.lake.flows import NINE, READERS, TEN, flows, objects_in, version_of
@@ -212,46 +209,6 @@ def test_a_snapshot_keeps_seeing_what_was_there_when_it_was_opened(lake: Lake) -
     assert snapshot.object_counts(TEN) == {}
     assert snapshot.files.height == 1
     assert (snapshot.version, table.open().version) == (1, 3)
-
-
-def test_the_rows_of_objects_are_counted_in_the_files_that_may_hold_them(lake: Lake) -> None:
-    table = lake["flow_logs"]
-    for objects in ({"a": 1, "c": 2}, {"d": 1, "f": 1}):
-        append_objects(table, NINE, flows(**objects))
-    snapshot = table.open()
-    (other,) = snapshot.files.filter(pl.col("min.source_object") == "d")["path"]
-
-    before = snapshot.object_counts(NINE, ["c", "d"])
-    (Path(table.uri) / other).unlink()
-
-    assert before == {"c": 2, "d": 1}
-    assert snapshot.object_counts(NINE, ["b", "c"]) == {"c": 2}
-    with pytest.raises(LakeError):
-        snapshot.object_counts(NINE, ["c", "e"])
-
-
-def test_the_log_counts_the_rows_of_a_file_that_holds_one_object(lake: Lake) -> None:
-    table = lake["flow_logs"]
-    for partition, objects in ((NINE, {"a": 2}), (NINE, {"b": 1, "c": 3}), (TEN, {"d": 4})):
-        append_objects(table, partition, flows(partition, **objects))
-    wanted = pl.DataFrame([NINE | {"source_object": name} for name in "abz"] + [TEN | {"source_object": "d"}])
-
-    assert table.open().counts_of(wanted) == {"a": 2, "b": 1, "d": 4}
-
-    (alone,) = table.open().files.filter(pl.col("max.source_object") == "a")["path"]
-    (Path(table.uri) / alone).unlink()
-
-    assert table.open().counts_of(wanted) == {"a": 2, "b": 1, "d": 4}
-    with pytest.raises(LakeError):  # all rows are there or it says that they are not
-        table.open().object_counts(NINE)
-
-
-def test_a_file_without_statistics_may_hold_any_object(lake: Lake) -> None:
-    table = lake["flow_logs"]
-    file = dataclasses.replace(stage_rows(table, NINE, flows(b=1)), statistics='{"numRecords": 1}')
-    converge(table, "lock", lambda snapshot: Change(add=[file]) if snapshot.files.is_empty() else None)
-
-    assert table.open().object_counts(NINE, ["a", "b"]) == {"b": 1}
 
 
 def test_a_partition_is_read_without_the_others(lake: Lake) -> None:

@@ -77,23 +77,33 @@ def enriched_flows(flows: pl.DataFrame, known: Knowledge) -> pl.DataFrame:
     questions = end_questions(records, observed, known.index)
     answers = resolve(questions.asked, known.index)
     ends = described_ends(questions, answers, known.index, known.places)
-    number = {side: questions.of[side].fill_null(ends.height - 1) for side in SIDES}
+    of_place = observed.places.select(
+        pl.selectors.starts_with("observing_"), place_eni_type=pl.col("eni_type").cast(pl.Categorical)
+    )
+    told = [_told(of_place, observed.place), _with_ends(records, ends, questions.of)]
+    return _columns(pl.concat(told, how="horizontal"), known).select(_ENRICHED.names())
+
+
+def _with_ends(records: pl.DataFrame, ends: pl.DataFrame, question: Mapping[str, pl.Series]) -> pl.DataFrame:
+    """Records with what is said of both ends (`src_*`, `dst_*`), of the way to the remote one, and their direction.
+
+    Args:
+        ends: of `described_ends`, the last of them for records that have none.
+        question: for each side, which of them is each record's.
+    """
+    number = {side: question[side].fill_null(ends.height - 1) for side in SIDES}
     of_sides = [_told(ends.drop(_OF_ROUTES), number[side]).select(pl.all().name.prefix(f"{side}_")) for side in SIDES]
-    own = (of_side[f"{side}_eni_id"] for side, of_side in zip(SIDES, of_sides, strict=True))
-    way = direction(records["flow_direction"], records["interface_id"], *own)
+    interfaces = (of_side[f"{side}_eni_id"] for side, of_side in zip(SIDES, of_sides, strict=True))
+    way = direction(records["flow_direction"], records["interface_id"], *interfaces)
     records = records.with_columns(way.alias("flow_direction"))
     is_out = pl.col("flow_direction") != "ingress"
     remote = records.select(pl.when(is_out).then(number["dst"]).when(~is_out).then(number["src"])).to_series()
     of_route = _told(ends.select(_OF_ROUTES), remote.fill_null(ends.height - 1))
-    of_place = observed.places.select(
-        pl.selectors.starts_with("observing_"), place_eni_type=pl.col("eni_type").cast(pl.Categorical)
-    )
-    told = [records, _told(of_place, observed.place), *of_sides, of_route]
-    return _columns(pl.concat(told, how="horizontal"), known).select(_ENRICHED.names())
+    return pl.concat([records, *of_sides, of_route], how="horizontal")
 
 
 def _told(said: pl.DataFrame, number: pl.Series) -> pl.DataFrame:
-    """What is said of the end of each record."""
+    """What is said of each record, by the number of the row that says it."""
     return pl.DataFrame(
         column.gather(number) if column.null_count() < len(column) else column.clear(len(number)) for column in said
     )

@@ -23,7 +23,6 @@ _OF_MANY = (
     "account_id", "account_name", "region", "az_id", "vpc_id", "vpc_name", "subnet_id", "subnet_name", "eni_type",
     "eni_entity_type",
 )  # fmt: skip
-_MANY_RUNS = 4 * 1024
 _TOPOLOGIES = 16  # instants at which a batch may look at the network without building it again
 # Earlier and later than all instants, by less than what makes a difference overflow.
 _ALWAYS, _NEVER = -(2**62), 2**62
@@ -80,7 +79,7 @@ class AddressIndex:
 
     def __init__(self, book: pl.DataFrame) -> None:
         require(book, *_BOOK.names(), by="AddressIndex")
-        self.owners = owners = _owners(book)
+        self.owners = owners = _of_interfaces(book)
         self.as_of: datetime | None = book["observed_at"].max()  # type: ignore[assignment]
         self._network = network_map(book).rechunk()
         self.cuts = Cuts(self._network)
@@ -204,21 +203,14 @@ class AddressIndex:
         return Owners(first, are_several, (first >= 0) & ~any_stood)
 
 
-def _owners(book: pl.DataFrame) -> pl.DataFrame:
+def _of_interfaces(book: pl.DataFrame) -> pl.DataFrame:
     """The rows of `book` that say who had an address, in one piece.
 
-    To gather from the many chunks of a table's files takes six times as long. They are copied once: a book is in the
-    order of kinds, file by file, so that whole runs of rows are taken.
+    To gather from the many chunks of a table's files takes six times as long. Only what is asked for is copied.
     """
-    is_one = book["kind"].is_in(["interface_address", "interface_range"]).fill_null(False)
     columns = [*END_COLUMNS, "address", "valid_from", "valid_to", "attached_at", "since_first_snapshot"]
-    categories = [pl.col(name).cast(pl.Categorical) for name in _OF_MANY]
-    runs = is_one.rle().struct.unnest()
-    if runs.height > _MANY_RUNS:
-        return book.filter(is_one).select(columns).with_columns(categories).rechunk()
-    ends = runs["len"].cum_sum()
-    parts = [book.slice(end - run, run) for end, (run, chosen) in zip(ends, runs.iter_rows(), strict=True) if chosen]
-    return pl.concat([part.select(columns).with_columns(categories) for part in (book.clear(), *parts)], rechunk=True)
+    rows = book.select("kind", *columns).with_columns(pl.col(name).cast(pl.Categorical) for name in _OF_MANY)
+    return rows.filter(pl.col("kind").is_in(["interface_address", "interface_range"])).drop("kind").rechunk()
 
 
 def microseconds(instants: pl.Series, null: int) -> Numbers:

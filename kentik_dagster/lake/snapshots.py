@@ -12,6 +12,7 @@ import polars as pl
 import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake._internal import DeltaFileSystemHandler
+from deltalake.exceptions import DeltaError
 
 from kentik_dagster.catalog.tables import Table
 from kentik_dagster.core.schemas import no_rows
@@ -72,7 +73,7 @@ class Snapshot:
         """The rows of `files` that are of each of several partitions."""
         if not self.table.partition_by:
             return [self.files for _ in partitions]
-        return _of_each(self.files, _partition(self.table.partition_by), partitions, self.table.partition_by)
+        return self._of_each(self.files, _partition(self.table.partition_by), partitions)
 
     def files_holding(self, partition: Mapping[str, str], column: str, values: Collection[str]) -> pl.DataFrame:
         """The rows of `files_of` that may hold one of some values of a column, as far as Delta's statistics say."""
@@ -126,7 +127,15 @@ class Snapshot:
         """The rows of each of several partitions, read at once; errors as `read`."""
         if not self.table.partition_by:
             return [self.read() for _ in partitions]
-        return _of_each(self.read_all(partitions), self.table.partition_by, partitions, self.table.partition_by)
+        return self._of_each(self.read_all(partitions), self.table.partition_by, partitions)
+
+    def _of_each(
+        self, rows: pl.DataFrame, columns: Sequence[str], partitions: Sequence[Mapping[str, str]]
+    ) -> list[pl.DataFrame]:
+        """The rows of each partition, which is named in these columns."""
+        parts = rows.partition_by(columns, as_dict=True)
+        keys = (tuple(partition[name] for name in self.table.partition_by) for partition in partitions)
+        return [parts.get(key, rows.clear()) for key in keys]
 
     def read_file(self, path: str, columns: Collection[str] | None = None) -> pl.DataFrame:
         """Like `scan_file`, but read at once, only those of `columns` that the file has; errors as `read`."""
@@ -141,8 +150,8 @@ class Snapshot:
 
     def _tried(self, work: Callable[[], _Read]) -> _Read:
         try:
-            return tried(self.handle.table_uri, work, OSError, pl.exceptions.PolarsError)
-        except (OSError, pl.exceptions.PolarsError) as error:
+            return tried(self.handle.table_uri, work, OSError, DeltaError, pl.exceptions.PolarsError)
+        except (OSError, DeltaError, pl.exceptions.PolarsError) as error:
             raise LakeError(self.handle.folder, "read", error) from error
 
     def object_counts(self, partition: Mapping[str, str], objects: Collection[str] | None = None) -> dict[str, int]:
@@ -207,14 +216,6 @@ class Snapshot:
 def _partition(columns: Iterable[str]) -> list[str]:
     """The columns of `Snapshot.files` that say in which partition a file is."""
     return [f"partition.{column}" for column in columns]
-
-
-def _of_each(
-    rows: pl.DataFrame, columns: Sequence[str], partitions: Sequence[Mapping[str, str]], names: Sequence[str]
-) -> list[pl.DataFrame]:
-    """The rows of each partition, whose values are in these columns."""
-    parts = rows.partition_by(columns, as_dict=True)
-    return [parts.get(tuple(partition[name] for name in names), rows.clear()) for partition in partitions]
 
 
 def _of_one_object(files: pl.DataFrame) -> pl.DataFrame:

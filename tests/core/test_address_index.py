@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 import pytest
-from polars.testing import assert_frame_equal
 
-from kentik_dagster.core import address_index
 from kentik_dagster.core.address_index import AddressIndex, microseconds
 from kentik_dagster.core.codes import gathered
 from kentik_dagster.errors import MissingColumnsError
@@ -148,16 +146,6 @@ def test_only_interfaces_are_owners() -> None:
     known = index(Holds("vpc-1", block="10.0.0.0/8"), eni(), Holds("vpc-2", block="10.0.0.0/8"))
 
     assert known.owners["eni_id"].to_list() == ["eni-a"]
-
-
-def test_a_book_in_any_order_is_understood(monkeypatch: pytest.MonkeyPatch) -> None:
-    facts = [eni(), Holds("vpc-1", block="10.0.0.0/8"), eni("eni-b", begin=5), Holds("vpc-2", block="10.0.0.0/8")]
-    in_runs = index(*facts).owners
-
-    monkeypatch.setattr(address_index, "_MANY_RUNS", 1)
-
-    assert in_runs["eni_id"].to_list() == ["eni-a", "eni-b"]
-    assert_frame_equal(index(*facts).owners, in_runs)
 
 
 def test_a_book_without_its_columns_is_refused() -> None:
